@@ -1,0 +1,1 @@
+"""Small programs behind the Makefile; each also runs by itself."""
