@@ -12,6 +12,7 @@ meta      title, description and social tags of each page
 listings  code with a few colours and no more elements than those need
 assets    one inlined stylesheet, one script, the policy that forbids everything else
 pages     404.html, .nojekyll, and only those static files that a page asks for
+live      the files that make live figures move, on the pages that have one
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from . import api, assets, boxes, cache, landing, math, meta, nav, pages, tables, urls
+from . import api, assets, boxes, cache, landing, live, math, meta, nav, pages, tables, urls
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("mi_repository_url", "", "html", types=[str])
     app.add_config_value("mi_site_url", "", "html", types=[str])
-    for part in (cache, math, boxes, tables, api, landing, urls, nav, meta, assets, pages):
+    for part in (cache, math, boxes, tables, api, landing, urls, nav, meta, assets, pages, live):
         part.setup(app)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": False}
