@@ -13,7 +13,7 @@ SQUASHES = ("paper", "epsilon", "half", "root", "exponential", "unit")
 def lengths(s: Tensor, dim: int = -1) -> Tensor:
     """Euclidean length along ``dim`` (kept with size 1); gradient 0 at the zero vector.
 
-    Squares are taken of the direction only, so that they neither overflow nor vanish.
+    Of very long or short vectors, squares are taken of the direction only, so that they neither overflow nor vanish.
 
     Args:
         s: vectors of any shape ``(…, D)``, floating point.
@@ -31,7 +31,11 @@ def lengths(s: Tensor, dim: int = -1) -> Tensor:
         raise TypeError(f"s must be a floating-point tensor, got {kind}")
     if not -s.dim() <= dim < s.dim() or s.shape[dim] == 0:
         raise ValueError(f"s must hold vectors along dimension {dim}, got shape {tuple(s.shape)}")
-    return (s * _directions(s, dim)).sum(dim=dim, keepdim=True)
+    n = torch.linalg.vector_norm(s, dim=dim, keepdim=True)
+    ordinary = (n > 1e-15) & (n < 1e15)  # vector by vector, so that none depends on its batch
+    if ordinary.all():
+        return n
+    return torch.where(ordinary, n, (s * _directions(s, dim)).sum(dim=dim, keepdim=True))
 
 
 def _directions(s: Tensor, dim: int) -> Tensor:

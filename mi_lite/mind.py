@@ -149,9 +149,9 @@ class MIND(UserModel):
         else:
             number = mask.new_full(mask.shape[:1], self.num_interests, dtype=torch.int64)
         interest_mask = torch.arange(self.num_interests, device=mask.device) < number[:, None]
-        shared = dict(
-            mask=mask, interest_mask=interest_mask, logits=self.initial_logits(behaviors, history, mask), **self.options
-        )
+        some = interest_mask if self.adaptive else None  # all interests exist: nothing to mask in routing
+        logits = self.initial_logits(behaviors, history, mask)
+        shared = dict(mask=mask, interest_mask=some, logits=logits, **self.options)
         if self.maps == "own":
             votes = torch.einsum("kpd,btd->btkp", self.bilinear, behaviors)
             routing = dynamic_routing(votes, **shared)  # type: ignore[arg-type]

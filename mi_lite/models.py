@@ -141,7 +141,8 @@ class UserModel(nn.Module):
             if extra is not None:
                 vectors = torch.cat([vectors, extra[:, None, :].expand(-1, vectors.shape[1], -1)], dim=2)
             vectors = self.project(vectors)
-        vectors = vectors.masked_fill(~interest_mask[:, :, None], 0)
+        if not interest_mask.all():
+            vectors = vectors.masked_fill(~interest_mask[:, :, None], 0)
         return UserInterests(vectors, interest_mask, trace)
 
     def _embed(self, history: Tensor) -> Tensor:

@@ -97,7 +97,8 @@ def test_routing_is_torchs(seed: int) -> None:
     assert len(trace) == user["iterations"]
     for r, ours in enumerate(trace):
         close(ours["weights"], theirs.weights[r][0])
-        close(ours["logits"], theirs.logits[r][0])
+        real = user["mask"]  # nobody reads the logits of padding
+        close(np.array(ours["logits"])[real], theirs.logits[r][0][real])
         close(ours["interests"], theirs.interests_by_iteration[r][0])
     cosine = call("dynamic_routing", "meanCosine", trace[-1]["interests"])
     expected = mean_cosine(theirs.interests)[0]
