@@ -1,5 +1,7 @@
 """The live figures on the built site: mouse, touch and keyboard, light and dark, shared, printed, without scripts."""
 
+# ruff: noqa: F811 (fixtures are arguments of the same name)
+
 from __future__ import annotations
 
 import json
@@ -7,7 +9,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page
-from test_browser import SITE, Visit, base, browser  # noqa: F401
+from test_browser import SITE, Visit, base, browser  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.browser
 
@@ -33,13 +35,17 @@ def come_near(page: Page, figure: Locator) -> None:
 class Live:
     """A live figure on a page of its own visit."""
 
-    def __init__(self, browser: Browser, base: str, module: str, fragment: str = "", **options: object) -> None:  # noqa: F811
+    def __init__(
+        self, browser: Browser, base: str, module: str, fragment: str = "", scroll: bool = True, **options: object
+    ) -> None:
         self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})  # type: ignore[arg-type]
         self.visit = Visit(self.context, base)
         self.page: Page = self.visit.page
         self.page.goto(base + PLACES[module] + fragment)
         self.figure: Locator = self.page.locator(f'[data-module="{module}"]')
-        come_near(self.page, self.figure)
+        if scroll:
+            come_near(self.page, self.figure)
+        self.page.wait_for_selector(f'[data-module="{module}"][data-live]')
         self.page.wait_for_timeout(150)
         self.handle = self.figure.locator(".mi-live-handle").first
         self.module = module
@@ -65,7 +71,7 @@ def test_both_figures_are_on_the_site() -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_by_mouse_and_reset(browser: Browser, base: str, module: str) -> None:  # noqa: F811
+def test_by_mouse_and_reset(browser: Browser, base: str, module: str) -> None:
     live = Live(browser, base, module)
     before, (x, y) = live.said(), live.middle()
     live.page.mouse.move(x, y)
@@ -83,7 +89,7 @@ def test_by_mouse_and_reset(browser: Browser, base: str, module: str) -> None:  
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_by_touch_without_scrolling_the_page(browser: Browser, base: str, module: str) -> None:  # noqa: F811
+def test_by_touch_without_scrolling_the_page(browser: Browser, base: str, module: str) -> None:
     live = Live(browser, base, module, viewport={"width": 360, "height": 780}, has_touch=True, is_mobile=True)
     before, (x, y) = live.said(), live.middle()
     session = live.context.new_cdp_session(live.page)
@@ -104,7 +110,7 @@ def test_by_touch_without_scrolling_the_page(browser: Browser, base: str, module
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_by_keyboard(browser: Browser, base: str, module: str) -> None:  # noqa: F811
+def test_by_keyboard(browser: Browser, base: str, module: str) -> None:
     live = Live(browser, base, module)
     start = live.middle()
     live.handle.focus()
@@ -134,7 +140,7 @@ def test_by_keyboard(browser: Browser, base: str, module: str) -> None:  # noqa:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_control_does_something(browser: Browser, base: str, module: str) -> None:  # noqa: F811
+def test_every_control_does_something(browser: Browser, base: str, module: str) -> None:
     live = Live(browser, base, module)
     before = live.said()
     unchanged = []
@@ -161,7 +167,7 @@ def test_every_control_does_something(browser: Browser, base: str, module: str) 
     live.close()
 
 
-def test_zero_logits_stay_equal_and_play_runs_to_the_end(browser: Browser, base: str) -> None:  # noqa: F811
+def test_zero_logits_stay_equal_and_play_runs_to_the_end(browser: Browser, base: str) -> None:
     live = Live(browser, base, "dynamic_routing")
     live.figure.locator("label", has_text="Logits start").locator("select").select_option("zero")
     assert "Mean cosine of the interests 1.00" in live.said()
@@ -187,13 +193,18 @@ def test_zero_logits_stay_equal_and_play_runs_to_the_end(browser: Browser, base:
         ("dynamic_routing", {"num_interests": 5, "axis": "behaviors"}),
     ],
 )
-def test_an_address_holds_the_state(browser: Browser, base: str, module: str, state: dict) -> None:  # noqa: F811
+def test_an_address_holds_the_state(browser: Browser, base: str, module: str, state: dict) -> None:
     name = "live-" + module.replace("_", "-")
     live = Live(browser, base, module)
     start = live.said()
     live.close()
     shared = Live(browser, base, module, fragment=f"#{name}:{quote(json.dumps(state))}")
     assert shared.said() != start
+    shared.close()
+    shared = Live(browser, base, module, fragment=f"#{name}:{quote(json.dumps(state))}", scroll=False)
+    shared.page.wait_for_function(
+        "id => Math.abs(document.getElementById(id).getBoundingClientRect().top) < 150", arg=name
+    )
     shared.handle.press("ArrowUp")
     shared.page.wait_for_function("before => location.hash !== before", arg=f"#{name}:{quote(json.dumps(state))}")
     held = json.loads(unquote(shared.page.evaluate("location.hash")).split(":", 1)[1])
@@ -209,7 +220,7 @@ def test_an_address_holds_the_state(browser: Browser, base: str, module: str, st
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_follows_the_theme_button(browser: Browser, base: str, module: str) -> None:  # noqa: F811
+def test_follows_the_theme_button(browser: Browser, base: str, module: str) -> None:
     live = Live(browser, base, module, color_scheme="light")
     ink = "e => getComputedStyle(e.querySelector('svg text')).fill"
     before = live.figure.evaluate(ink)
@@ -219,7 +230,7 @@ def test_follows_the_theme_button(browser: Browser, base: str, module: str) -> N
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_without_scripts_the_still_stands_alone(browser: Browser, base: str, module: str) -> None:  # noqa: F811
+def test_without_scripts_the_still_stands_alone(browser: Browser, base: str, module: str) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 780}, java_script_enabled=False)
     page = context.new_page()
     page.goto(base + PLACES[module])
@@ -235,7 +246,7 @@ def test_without_scripts_the_still_stands_alone(browser: Browser, base: str, mod
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_on_paper_there_are_no_controls(browser: Browser, base: str, module: str) -> None:  # noqa: F811
+def test_on_paper_there_are_no_controls(browser: Browser, base: str, module: str) -> None:
     live = Live(browser, base, module)
     live.page.emulate_media(media="print")
     assert live.figure.locator(".mi-live-controls").is_hidden()
@@ -245,7 +256,7 @@ def test_on_paper_there_are_no_controls(browser: Browser, base: str, module: str
 
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("width", [360, 1280])
-def test_coming_to_life_moves_nothing(browser: Browser, base: str, module: str, width: int) -> None:  # noqa: F811
+def test_coming_to_life_moves_nothing(browser: Browser, base: str, module: str, width: int) -> None:
     """The figure has its final size before its script has arrived."""
     context = browser.new_context(viewport={"width": width, "height": 900})
     page = context.new_page()
@@ -264,7 +275,7 @@ def test_coming_to_life_moves_nothing(browser: Browser, base: str, module: str, 
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_scripts_load_when_the_figure_comes_near(browser: Browser, base: str, module: str) -> None:  # noqa: F811
+def test_scripts_load_when_the_figure_comes_near(browser: Browser, base: str, module: str) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 300})
     page = context.new_page()
     asked: list[str] = []
@@ -278,7 +289,7 @@ def test_scripts_load_when_the_figure_comes_near(browser: Browser, base: str, mo
     context.close()
 
 
-def test_a_figure_goes_on_without_the_network(browser: Browser, base: str) -> None:  # noqa: F811
+def test_a_figure_goes_on_without_the_network(browser: Browser, base: str) -> None:
     live = Live(browser, base, "squash")
     before = live.said()
     live.context.set_offline(True)

@@ -398,3 +398,14 @@ def test_without_mini_racer_the_figure_still_works(monkeypatch: pytest.MonkeyPat
             call("squash", "norm", [1, 2])
     finally:
         engine.cache_clear()
+
+
+def test_python_ends_after_a_still(root: Path) -> None:
+    """An engine's thread that nobody stops has kept a process alive for ever."""
+    program = """
+from mi_lite.explorables import DynamicRoutingFigure, SquashFigure
+figures = [SquashFigure(), DynamicRoutingFigure()]
+assert all(figure.still() for figure in figures)
+"""
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", program], cwd=root, check=True, timeout=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import html
 import json
@@ -215,6 +216,7 @@ def engine(name: str) -> Any:
     except ImportError:
         return None
     context = MiniRacer()
+    atexit.register(context.close)  # its thread would keep Python from ending
     text = re.sub(r"^export default [^\n]*\n", "", module_text(name), flags=re.M)
     context.eval(re.sub(r"^export ", "", text, flags=re.M))
     return context

@@ -8,6 +8,7 @@ twice and a link to an unknown id stop the build with the page's name.
 from __future__ import annotations
 
 import html
+import atexit
 import json
 import re
 from functools import lru_cache
@@ -29,6 +30,7 @@ NUMBER = re.compile(r"^\(?(\d+|[A-Z])(\.\d+)?\)?$")
 @lru_cache(maxsize=1)
 def katex() -> MiniRacer:
     engine = MiniRacer()
+    atexit.register(engine.close)  # its thread could keep the build from ending
     engine.eval(Path(__file__).with_name("katex.min.js").read_text(encoding="utf-8"))
     engine.eval(
         "const render = (tex, display) => { try { return {html: katex.renderToString(tex,"

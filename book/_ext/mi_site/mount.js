@@ -36,11 +36,17 @@ for (const figure of figures) {
   near.observe(figure);
 }
 
-// A shared address, #live-NAME:{…}, leads to its figure.
+// A shared address, #live-NAME:{…}, wakes its figure and leads to it. Sections are laid out as they come near, which moves
+// what lies below them: so look again until the place is found.
 const shared = figures.find((figure) => location.hash.startsWith(`#${figure.id}:`));
 if (shared) {
-  // Sections are laid out as they come near, which moves what lies below them: so look again until the place is found.
-  let looks = 0;
-  const find = () => { shared.scrollIntoView(); if (++looks < 5) requestAnimationFrame(find); };
+  near.unobserve(shared);
+  wake(shared);
+  let looks = 60;
+  for (const name of ["wheel", "touchstart", "keydown", "pointerdown"]) addEventListener(name, () => { looks = 0; }, { once: true });
+  const find = () => {
+    if (Math.abs(shared.getBoundingClientRect().top) > 120) shared.scrollIntoView({ behavior: "instant" });
+    if (--looks > 0) requestAnimationFrame(find);
+  };
   find();
 }
