@@ -7,8 +7,8 @@ twice and a link to an unknown id stop the build with the page's name.
 
 from __future__ import annotations
 
-import html
 import atexit
+import html
 import json
 import re
 from functools import lru_cache
