@@ -191,8 +191,9 @@ def test_bytes(page: str) -> None:
     scripts = [local(page, tag["src"])[0] for tag in html.find_all("script", src=True)]
     own = [s for s in scripts if s.name not in ("searchindex.js",)]
     assert sum(wire(s) for s in own) <= SCRIPT_BUDGET, f"{page}: scripts {sum(wire(s) for s in own)} bytes"
-    fonts = [local(page, tag["href"])[0] for tag in html.find_all("link", rel="preload")]
-    fonts.append(SITE / "_static" / "fonts" / "source-serif-4-italic.woff2")
+    fonts = [SITE / "_static" / "fonts" / name for name in ("source-serif-4.woff2", "source-serif-4-italic.woff2")]
+    if html.select(".katex"):
+        fonts += [SITE / "_static/katex/fonts" / f"KaTeX_{name}.woff2" for name in ("Main-Regular", "Math-Italic")]
     images = [
         local(page, tag["src"])[0] for tag in html.find_all("img", src=True) if not tag["src"].startswith("data:")
     ]
