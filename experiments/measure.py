@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments import pack
+from experiments import pack, select
 from mi_lite.data import Interactions, Splits, World, leave_one_out, movielens_100k, synthetic_world
 from mi_lite.metrics import agreement, evaluate, intra_list_diversity, mean_cosine
 from mi_lite.mind import MIND
@@ -35,7 +35,7 @@ def planted(num_concepts: int, dim: int, seed: int) -> tuple[World, Splits]:
 
 def build(config: dict[str, Any], interactions: Interactions, max_history: int, **shared: Any) -> UserModel:
     """The model that a configuration names (``model``) with its options (everything that is no training option)."""
-    options = {k: v for k, v in config.items() if k not in TRAIN | {"model", "world", "concepts", "stage", "label"}}
+    options = {k: v for k, v in config.items() if k not in TRAIN | {"model", "concepts", "label"}}
     kinds: dict[str, type[UserModel]] = {"single": SingleVector, "MIND": MIND}
     return kinds[config["model"]].for_data(
         interactions, max_history=max_history, seed=config["seed"], **{**shared, **options}
@@ -93,8 +93,6 @@ def first_losses(model: UserModel, splits: Splits, settings: dict[str, Any]) -> 
 
 def best(result: dict[str, Any], **config: Any) -> dict[str, Any]:
     """The configuration with the best validation recall among the runs that agree with ``config``."""
-    from experiments import select
-
     runs = select(result, **config)
     chosen: dict[str, Any] = max(runs, key=lambda r: r["numbers"]["validation"])["config"]
     return chosen

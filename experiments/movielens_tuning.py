@@ -39,7 +39,6 @@ CONFIGS = [
     for hidden, profile in LAYERS
     for rate in (0.005, 0.015)
 ]
-EXPERIMENT = Experiment("movielens_tuning", __doc__ or "", CONFIGS, run, canary, users=943)
 
 if __name__ == "__main__":
-    EXPERIMENT.main()
+    Experiment("movielens_tuning", __doc__ or "", CONFIGS, run, canary, users=943).main()

@@ -45,7 +45,6 @@ CONFIGS = [
     for hidden in (0, 64)
     for rate in (0.01, 0.03)
 ]
-EXPERIMENT = Experiment("planted_tuning", __doc__ or "", CONFIGS, run, canary, users=1000)
 
 if __name__ == "__main__":
-    EXPERIMENT.main()
+    Experiment("planted_tuning", __doc__ or "", CONFIGS, run, canary, users=1000).main()

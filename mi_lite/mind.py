@@ -166,7 +166,7 @@ class MIND(UserModel):
             return nn.functional.embedding(history, self.start_logits)
         if self.start == "place":
             assert self.start_logits is not None
-            return self.start_logits[(mask.flip(1).cumsum(1).flip(1) - 1).clamp_min(0)]
+            return self.start_logits[self._places(mask)]
         if self.start == "far_apart":
             return far_apart_logits(behaviors, self.num_interests, mask=mask)
         shape = (*history.shape, self.num_interests)

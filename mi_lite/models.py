@@ -133,8 +133,7 @@ class UserModel(nn.Module):
         mask = checked
         behaviors = self._embed(history)
         if self.recency is not None:
-            place = (mask.flip(1).cumsum(1).flip(1) - 1).clamp_min(0)  # 0 for the latest real behaviour
-            behaviors = behaviors * self.recency.exp()[place][:, :, None]
+            behaviors = behaviors * self.recency.exp()[self._places(mask)][:, :, None]
         vectors, interest_mask, trace = self.extract(behaviors, mask, history)
         extra = self._profile_vectors(profile, size["B"])
         if self.project is not None:
@@ -144,6 +143,11 @@ class UserModel(nn.Module):
         if not interest_mask.all():
             vectors = vectors.masked_fill(~interest_mask[:, :, None], 0)
         return UserInterests(vectors, interest_mask, trace)
+
+    @staticmethod
+    def _places(mask: Tensor) -> Tensor:
+        """``(B, T)``: the place of each behaviour counted back from the latest real one, which is 0."""
+        return (mask.flip(1).cumsum(1).flip(1) - 1).clamp_min(0)
 
     def _embed(self, history: Tensor) -> Tensor:
         """Vectors of a history's items after `transform`, by whichever way computes fewer of them."""

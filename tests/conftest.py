@@ -1,4 +1,4 @@
-"""Settings and fixtures of all tests: one thread, fixed hypothesis examples, the two data sets."""
+"""Settings and fixtures of all tests: one thread, fixed hypothesis examples, the same random state."""
 
 from __future__ import annotations
 
@@ -28,19 +28,3 @@ def seeded() -> None:
 def root() -> Path:
     """The folder of the project."""
     return ROOT
-
-
-@pytest.fixture(scope="session")
-def small_world():
-    """A small synthetic world whose true interests are known."""
-    from mi_lite.data import synthetic_world
-
-    return synthetic_world(seed=0)
-
-
-@pytest.fixture(scope="session")
-def movielens():
-    """MovieLens-100K, from the cache or fetched once."""
-    from mi_lite.data import movielens_100k
-
-    return movielens_100k()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,22 +12,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tools.chromium import INSTALL, find_chromium
+
 ROOT = Path(__file__).resolve().parent.parent
 SITE = Path(os.environ.get("MI_SITE_FOLDER", ROOT / "_build" / "html"))
 PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html") if "_static" not in path.parts)
-INSTALL = (
-    "There is no Chromium for the browser tests. On Debian: apt-get install chromium. "
-    "Elsewhere: python -m playwright install chromium."
-)
 NO_ANIMATION = "*,*::before,*::after{transition:none!important;animation:none!important;scroll-behavior:auto!important}"
-
-
-def chromium() -> str | None:
-    """Chromium or Chrome of this machine; None leaves the choice to Playwright's own download."""
-    named = os.environ.get("CHROMIUM")
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    mac = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-    return named or next(filter(None, map(shutil.which, names)), None) or (mac if Path(mac).exists() else None)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +25,7 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         try:
             found = playwright.chromium.launch(
-                executable_path=chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
+                executable_path=find_chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
             )
         except Exception as error:
             pytest.fail(f"{INSTALL} ({str(error).splitlines()[0]})", pytrace=False)
