@@ -19,13 +19,16 @@ import pytest
 import torch
 from traitlets import TraitError
 
+import mi_lite.explorables
 from mi_lite.capsules import SQUASHES, lengths, squash
 from mi_lite.explorables import DynamicRoutingFigure, Explorable, SquashFigure
-from mi_lite.explorables.base import FOLDER, call, engine, module_text
+from mi_lite.explorables.base import FOLDER, SHARED, call, engine, module_text
 from mi_lite.metrics import agreement, mean_cosine
 from mi_lite.routing import b2i_routing, coupling_weights, far_apart_logits
 
-FIGURES = [SquashFigure, DynamicRoutingFigure]
+FIGURES = [
+    value for value in vars(mi_lite.explorables).values() if isinstance(value, type) and getattr(value, "module", "")
+]
 CLOSE = dict(atol=1e-5, rtol=1e-5)
 
 
@@ -364,7 +367,7 @@ def test_what_an_address_says_is_not_trusted() -> None:
 
 
 def test_every_script_is_a_pair() -> None:
-    scripts = {path.stem for path in FOLDER.glob("*.js")} - {"kit"}
+    scripts = {path.stem for path in FOLDER.glob("*.js")} - {*SHARED}
     assert scripts == {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "base"}
     assert scripts == {figure.module for figure in FIGURES}
 

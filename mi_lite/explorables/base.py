@@ -17,8 +17,10 @@ import anywidget
 import traitlets
 
 FOLDER = Path(__file__).parent
-#: The one statement of a figure's file that is left out where kit and figure are one module.
-IMPORT = re.compile(r'^import \{[^}]*\} from "\./kit\.js";\n', re.M)
+#: What every figure builds on, in this order: the numbers of mi_lite, then drawing and life in the browser.
+SHARED = ("mirror", "kit")
+#: The statements of a figure's file that are left out where it and what it builds on are one module.
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./(?:mirror|kit)\.js";\n', re.M)
 
 
 class BadValue(traitlets.TraitError, ValueError):
@@ -189,9 +191,9 @@ class Point(Points):
 
 
 def module_text(name: str) -> str:
-    """The JavaScript of a figure as one ES module: the kit, then the figure without its import."""
-    kit, own = ((FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in ("kit", name))
-    return kit + "\n" + IMPORT.sub("", own)
+    """The JavaScript of a figure as one ES module: mirror and kit, then the figure without its imports."""
+    texts = ((FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in (*SHARED, name))
+    return IMPORT.sub("", "\n".join(texts))
 
 
 def style_text() -> str:

@@ -1,79 +1,12 @@
 // The routing bench: drag films, turn the switches, step through the iterations.
 
-import { arrow, axes, circle, clamp, color, dot, fixed, line, mark, norm, normals, scale, softmax, squash, svg, text, widget } from "./kit.js";
+import { arrow, axes, circle, clamp, color, fixed, line, mark, scale, svg, text, widget } from "./kit.js";
+import { b2iRouting, farApartLogits, largest, meanCosine, norm, normals, purity } from "./mirror.js";
 
 const REACH = 1.3, MOST_FILMS = 12;
 const TASTES = ["disc", "square", "triangle"];
 
-// ---- numbers: mi_lite.routing and mi_lite.metrics, for one user ----
-
-/** Coupling weights (T, K) from logits (T, K). `masking` "after" weighs padding too and sets it to zero only then. */
-export function couplingWeights(logits, mask, interestMask, axis, masking = "before") {
-  if (axis === "interests") {
-    return logits.map((row, i) => softmax(row.map((b, j) => (interestMask[j] ? b : -Infinity))).map((w) => (mask[i] ? w : 0)));
-  }
-  const columns = interestMask.map((exists, j) => {
-    const column = softmax(logits.map((row, i) => (mask[i] || masking === "after" ? row[j] : -Infinity)));
-    return column.map((w, i) => (exists && mask[i] ? w : 0));
-  });
-  return logits.map((_, i) => columns.map((column) => column[i]));
-}
-
-/** b2i_routing of one history: behaviours (T, D), logits (T, K), the shared map (or null); the trace of every iteration. */
-export function b2iRouting({ behaviors, bilinear = null, logits, mask = null, interestMask = null, iterations = 3, update = "accumulate", axis = "interests", masking = "before" }) {
-  const real = mask ?? behaviors.map(() => true), exists = interestMask ?? logits[0].map(() => true);
-  const votes = behaviors.map((e, i) => (bilinear ? bilinear.map((row) => dot(row, e)) : e).map((x) => (real[i] ? x : 0)));
-  const trace = [];
-  let b = logits;
-  for (let r = 0; r < iterations; r++) {
-    const weights = couplingWeights(b, real, exists, axis, masking);
-    const interests = exists.map((_, j) => squash(votes[0].map((_, d) => votes.reduce((sum, vote, i) => sum + weights[i][j] * vote[d], 0))));
-    trace.push({ weights, logits: b, interests });
-    const agreed = votes.map((vote) => interests.map((u) => dot(vote, u)));
-    b = update === "assign" ? agreed : b.map((row, i) => row.map((x, j) => x + agreed[i][j]));
-  }
-  return trace;
-}
-
-/** far_apart_logits of one history: votes (T, D) → (T, K). */
-export function farApartLogits(votes, numInterests, mask = null, sharpness = 5) {
-  const real = mask ?? votes.map(() => true);
-  const x = votes.map((v, i) => { const n = Math.max(norm(v), 1e-12); return v.map((a) => (real[i] ? a / n : 0)); });
-  const free = [...real], latest = real.lastIndexOf(true), nearest = x.map(() => -Infinity), columns = [];
-  let centre = latest;
-  for (let j = 0; j < numInterests; j++) {
-    const similarity = x.map((v) => dot(v, x[centre]));
-    similarity.forEach((s, i) => { nearest[i] = Math.max(nearest[i], s); });
-    columns.push(similarity);
-    free[centre] = false;
-    centre = free.some(Boolean) ? free.reduce((best, ok, i) => (ok && (best < 0 || nearest[i] < nearest[best]) ? i : best), -1) : latest;
-  }
-  return x.map((_, i) => columns.map((column) => sharpness * column[i]));
-}
-
-/** mean_cosine of one user's interests; null for fewer than two. */
-export function meanCosine(interests) {
-  let sum = 0, pairs = 0;
-  for (let j = 0; j < interests.length; j++) {
-    for (let k = 0; k < j; k++, pairs++) {
-      const lengths = norm(interests[j]) * norm(interests[k]);
-      sum += lengths > 0 ? dot(interests[j], interests[k]) / lengths : 0;
-    }
-  }
-  return pairs ? sum / pairs : null;
-}
-
-export const largest = (row) => row.reduce((best, w, j) => (w > row[best] ? j : best), 0);
-
-/** agreement(…)["purity"] of one user: each film goes to its largest weight, the lowest of equal ones. */
-export function purity(weights, truth) {
-  const counts = {};
-  weights.forEach((row, i) => {
-    const group = (counts[largest(row)] ??= {});
-    group[truth[i]] = (group[truth[i]] ?? 0) + 1;
-  });
-  return Object.values(counts).reduce((sum, group) => sum + Math.max(...Object.values(group)), 0) / weights.length;
-}
+// ---- numbers ----
 
 /** What routing starts from: (places, K). */
 export function startLogits(state, behaviors, mask) {

@@ -2,55 +2,9 @@
 //
 // A figure is a file beside this one. It exports an object
 //   { panels, controls, compute(state), draw(state, result), handles(state, result), say(state, result) }
-// and ends with `export default widget(figure)`. Python joins kit and figure into one module for notebooks; on the site
-// the kit is a module of its own, loaded once. compute and draw are pure: the build runs them for the still picture,
+// and ends with `export default widget(figure)`. Python joins mirror.js (the numbers), kit and figure into one module for
+// notebooks; on the site each is a module of its own, loaded once. compute and draw are pure: the build runs them for the still picture,
 // the tests for the numbers.
-
-// ---- numbers that mirror mi_lite ----
-
-export const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
-export const norm = (v) => Math.hypot(...v);
-
-/** New length of a vector of length n: mi_lite.capsules.squash, by variant. */
-export function newLength(n, variant = "paper") {
-  const inverse = 1 / n;
-  if (variant === "paper") return n < 1 ? (n * n) / (1 + n * n) : 1 / (inverse * inverse + 1);
-  if (variant === "half") return n < 1 ? (n * n) / (0.5 + n * n) : 1 / (0.5 * inverse * inverse + 1);
-  if (variant === "epsilon") {
-    if (n < 1) return (n * n * n) / (1 + n * n) / Math.sqrt(n * n + 1e-9);
-    return 1 / (inverse * inverse + 1) / Math.sqrt(1 + 1e-9 * inverse * inverse);
-  }
-  if (variant === "root") return n < 1 ? n / Math.sqrt(1 + n * n) : 1 / Math.sqrt(inverse * inverse + 1);
-  if (variant === "exponential") return -Math.expm1(-n);
-  if (variant === "unit") return n > 0 ? 1 : 0;
-  throw new Error(`no squash is called ${variant}`);
-}
-
-/** mi_lite.capsules.squash of one vector. */
-export function squash(vector, variant = "paper") {
-  const n = norm(vector);
-  return vector.map((x) => (n > 0 ? (x / n) * newLength(n, variant) : 0));
-}
-
-/** Softmax of a list; -Infinity gives 0. */
-export function softmax(logits) {
-  const most = Math.max(...logits);
-  const parts = logits.map((x) => Math.exp(x - most));
-  const sum = parts.reduce((a, b) => a + b, 0);
-  return parts.map((x) => x / sum);
-}
-
-/** A source of normal numbers that gives the same ones for the same seed (mulberry32, Box and Muller). */
-export function normals(seed) {
-  let a = seed >>> 0;
-  const uniform = () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 4294967296;
-  };
-  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
-}
 
 // ---- drawing: every function gives SVG text ----
 

@@ -1,6 +1,7 @@
 // Squash: drag a vector, see what becomes of its length and how much of a small nudge survives.
 
-import { arrow, axes, circle, clamp, color, fixed, line, newLength, norm, scale, squash, svg, text, widget } from "./kit.js";
+import { arrow, axes, circle, clamp, color, fixed, line, scale, svg, text, widget } from "./kit.js";
+import { newLength, norm, squash } from "./mirror.js";
 
 const REACH = 2; // the vector stays within this square
 const LONGEST = 3;
