@@ -44,7 +44,7 @@ const share = (name, part) => `color-mix(in srgb, ${name} ${Math.round(100 * par
 function drawMap({ films, iterations }, { now, at, measures }) {
   const { x, y } = plane, centre = [x(0), y(0)], tips = now.interests.map(([a, b]) => [x(a), y(b)]);
   const edges = films.flatMap(([a, b], i) => now.weights[i].map((w, j) =>
-    (w > 0.04 ? line([[x(a), y(b)], tips[j]], { stroke: interest(j), width: 0.3 + 4.5 * w, opacity: 0.12 + 0.5 * w }) : "")));
+    line([[x(a), y(b)], tips[j]], { stroke: interest(j), width: 0.3 + 4.5 * w, opacity: w > 0.04 ? 0.12 + 0.5 * w : 0 })));
   const marks = films.map(([a, b, taste], i) => mark(taste, x(a), y(b), 8, { fill: interest(largest(now.weights[i])) }) +
     text(x(a) + 11, y(b) - 6, i + 1, { size: 11, fill: color("muted") }));
   const { cosine, purity: pure } = measures[at];

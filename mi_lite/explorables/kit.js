@@ -115,6 +115,11 @@ export function fit(rule, value) {
   if (rule.kind === "points") {
     return Array.isArray(value) && value.length >= rule.least && value.length <= rule.most && value.every(isPoint) ? value : undefined;
   }
+  if (rule.kind === "wholes") {
+    const fits = (x) => Number.isInteger(x) && x >= rule.low && x <= rule.high;
+    return Array.isArray(value) && value.length <= rule.most && new Set(value).size === value.length && value.every(fits) ? value : undefined;
+  }
+  if (rule.kind === "data") return undefined; // it is given once, by Python
   if (typeof value !== "number" || !Number.isFinite(value)) return undefined;
   const inside = clamp(value, rule.low, rule.high);
   return rule.kind === "whole" ? Math.round(inside) : inside;
@@ -136,12 +141,39 @@ export function fromFragment(fragment, id, schema) {
 
 /** What differs from the start, as a fragment. */
 export function toFragment(id, schema, state) {
-  const changed = Object.keys(schema).filter((key) => JSON.stringify(state[key]) !== JSON.stringify(schema[key].start));
+  const changed = Object.keys(schema).filter((key) => schema[key].kind !== "data" && JSON.stringify(state[key]) !== JSON.stringify(schema[key].start));
   return `#${id}:${encodeURIComponent(JSON.stringify(Object.fromEntries(changed.map((key) => [key, state[key]]))))}`;
 }
 
 /** What anywidget and the site call: `export default widget(figure)`. */
 export const widget = (figure) => ({ render: ({ model, el, id }) => mount(figure, model, el, id) });
+
+// A picture's text cut at every "<": a part is a tag with its attributes and the text behind it.
+const tagOf = (part) => /^\w*/.exec(part)[0]; // nothing for a closing tag
+const attributesOf = (part) => new Map([...part.matchAll(/ ([\w-]+)="([^"]*)"/g)].map(([, key, value]) => [key, value]));
+const textOf = (part) => part.slice(part.indexOf(">") + 1);
+const plain = (text) => text.replace(/&(amp|lt|gt|quot);/g, (_, name) => ({ amp: "&", lt: "<", gt: ">", quot: '"' })[name]);
+
+/** Brings a panel to a new picture with as few changes as there can be: what stays costs no layout. Gives what is drawn now. */
+function redraw(panel, drawn, picture) {
+  const was = drawn?.parts ?? [], now = picture.split("<");
+  const alike = (part, i) => part === was[i] || (tagOf(part) && tagOf(part) === tagOf(was[i]));
+  if (now.length !== was.length || !now.every(alike)) {
+    panel.firstElementChild.outerHTML = picture;
+    const svg = panel.firstElementChild, elements = [svg, ...svg.querySelectorAll("*")].values();
+    return { parts: now, elements: now.map((part) => (tagOf(part) ? elements.next().value : null)) };
+  }
+  now.forEach((part, i) => {
+    if (part === was[i]) return;
+    const element = drawn.elements[i], before = attributesOf(was[i]), after = attributesOf(part), text = textOf(part);
+    for (const key of before.keys()) if (!after.has(key)) element.removeAttribute(key);
+    for (const [key, value] of after) if (before.get(key) !== value) element.setAttribute(key, plain(value));
+    if (text === textOf(was[i])) return;
+    if (element.firstChild?.nodeType === Node.TEXT_NODE) element.firstChild.data = plain(text);
+    else element.prepend(plain(text));
+  });
+  return { parts: now, elements: drawn.elements };
+}
 
 function mount(figure, model, el, id) {
   const schema = model.get("_schema"), keys = Object.keys(schema);
@@ -159,7 +191,7 @@ function mount(figure, model, el, id) {
   body.innerHTML = bodyHTML(figure, schema, state) + '<p class="mi-live-said" role="status" aria-live="polite"></p>';
   root.dataset.live = "";
   const panels = [...body.querySelectorAll(".mi-live-panel")], said = body.querySelector(".mi-live-said");
-  const pictures = panels.map((panel) => panel.firstElementChild);
+  const drawn = [];
   const fields = figure.controls.map((_, i) => body.querySelector(`[data-control="${i}"]`));
   const on = (target, name, act) => target.addEventListener(name, act, { signal });
 
@@ -170,11 +202,7 @@ function mount(figure, model, el, id) {
     waiting = 0;
     result = figure.compute(state);
     figure.draw(state, result).forEach((picture, i) => {
-      if (pictures[i].source === picture) return;
-      const frame = panels[i];
-      frame.firstElementChild.outerHTML = picture;
-      pictures[i] = frame.firstElementChild;
-      pictures[i].source = picture;
+      drawn[i] = redraw(panels[i], drawn[i], picture);
     });
     place();
     figure.controls.forEach((control, i) => {
@@ -278,7 +306,7 @@ function mount(figure, model, el, id) {
   });
   on(body.querySelector("[data-reset]"), "click", () => {
     stop();
-    change(Object.fromEntries(keys.map((key) => [key, structuredClone(schema[key].start)])));
+    change(Object.fromEntries(keys.filter((key) => schema[key].kind !== "data").map((key) => [key, structuredClone(schema[key].start)])));
   });
   const listeners = keys.map((key) => [`change:${key}`, () => { state[key] = model.get(key); renderSoon(); }]);
   for (const [name, act] of listeners) model.on(name, act);
