@@ -44,7 +44,7 @@ def drag(page: Page, module: str, slowdown: int) -> dict[str, float]:
         if figure.evaluate(WAKE):
             break
         page.wait_for_timeout(100)
-    handle = figure.locator(".mi-live-handle").first
+    handle = figure.locator(".mi-live-handle, .mi-live-films button").first  # or over the rows of a list of films
     handle.scroll_into_view_if_needed()
     page.wait_for_timeout(800)
     session = page.context.new_cdp_session(page)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments import pack, select
 from mi_lite.data import Interactions, Splits, World, leave_one_out, movielens_100k, synthetic_world
 from mi_lite.metrics import agreement, evaluate, intra_list_diversity, mean_cosine
 from mi_lite.mind import MIND
 from mi_lite.models import SingleVector, UserModel
+from mi_lite.results import pack, select
 from mi_lite.retrieval import top_n
 from mi_lite.training import TrainConfig, train
 

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments import Experiment, stored
+from experiments import Experiment
 from experiments.measure import best
-from experiments.planted_tuning import FAMILIES, WORLDS, canary, run
+from experiments.planted_tuning import CROWDED, FAMILIES, SWEEP, WORLDS, canary, run
+from mi_lite.results import stored
 
 SEEDS = range(5)
-CROWDED = dict(concepts=100, dim=8)
 
 
 def tuned(family: str, world: dict[str, Any]) -> dict[str, Any]:
-    """The best of the four trials of a model in the crowded world of this dimension."""
-    wide = {"wide": FAMILIES[family].get("wide")}
-    chosen = best(stored("planted_tuning"), **{**FAMILIES[family], **wide, "dim": world["dim"]})
-    return {**chosen, **world}
+    """The best trial, by validation, of a model in the world of 100 concepts and this dimension."""
+    model = {**FAMILIES, **SWEEP}[family]
+    return {**best(stored("planted_tuning"), **model, dim=world["dim"]), **world}
 
 
 def _configs() -> list[dict[str, Any]]:
     rows = [dict(label=name, **tuned(name, world)) for world in WORLDS for name in FAMILIES]
-    rows += [
-        dict(label=f"MIND, log-sum-exp, K={k}", **tuned("MIND, log-sum-exp", CROWDED), num_interests=k)
-        for k in (1, 2, 8)
-    ]
+    rows += [dict(label=name, **tuned(name, CROWDED)) for name in SWEEP]
     return [{**row, "seed": seed} for row in rows for seed in SEEDS]
 
 

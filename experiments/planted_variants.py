@@ -5,26 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from experiments import Experiment
-from experiments.planted_map import CROWDED, SEEDS, tuned
-from experiments.planted_tuning import canary, run
+from experiments.planted_map import SEEDS, tuned
+from experiments.planted_tuning import CROWDED, canary, run
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "as in chapter 4": {},
-    "logits learned": dict(start="learned"),
-    "logits fresh at every call": dict(start="fresh"),
     "logits far apart": dict(start="far_apart"),
-    "logits zero, own maps": dict(start="zero", maps="own"),
     "softmax over behaviors": dict(axis="behaviors"),
-    "assign instead of accumulate": dict(update="assign"),
-    "gradient through all iterations": dict(gradient="all"),
     "1 iteration": dict(iterations=1),
-    "adaptive number of interests": dict(adaptive=True),
     "rule: max": dict(rule="max"),
-    "rule: label-aware, p=0": dict(rule="label_aware", power=0.0),
     "rule: label-aware, p=1": dict(rule="label_aware", power=1.0),
+    "rule: label-aware, p=0": dict(rule="label_aware", power=0.0),
     "rule: label-aware, p=8": dict(rule="label_aware", power=8.0),
+    "adaptive number of interests": dict(adaptive=True),
+    "logits fresh at every call": dict(start="fresh"),
+    "logits learned": dict(start="learned"),
+    "assign instead of accumulate": dict(update="assign"),
     "popular negatives, log-Q": dict(sampler="popularity"),
     "popular negatives, no log-Q": dict(sampler="popularity", log_q=False),
+    "logits zero, own maps": dict(start="zero", maps="own"),
+    "gradient through all iterations": dict(gradient="all"),
 }
 
 

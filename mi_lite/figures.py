@@ -8,10 +8,8 @@ from __future__ import annotations
 import hashlib
 import html
 import io
-import json
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -19,7 +17,8 @@ import matplotlib.pyplot as plt
 from cycler import cycler
 from matplotlib.figure import Figure
 
-PALETTE: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "palette.json").read_text())
+from mi_lite.palette import PALETTE, in_the_dark
+
 _LIGHT = PALETTE["light"]
 FG, MUTED, GRID, BACKGROUND = (_LIGHT[name] for name in ("fg", "muted", "grid", "bg"))
 
@@ -81,7 +80,7 @@ class Shown:
         return self.description
 
 
-def show(figure: Figure, alt: str) -> Shown:
+def show(figure: Figure, alt: str, explore: Any = False) -> Shown:
     """Turn a matplotlib figure into inline SVG that follows the page's light or dark theme, and close it.
 
     Make it the last expression of a cell.
@@ -89,16 +88,36 @@ def show(figure: Figure, alt: str) -> Shown:
     Args:
         figure: the figure.
         alt: what it shows, for a reader who can't see it: the axes, and the finding.
+        explore: True for a button that opens the same figure as a Plotly chart, with values on hover and zoom
+            (`mi_lite.explore.chart` says what it takes); or a Plotly figure of your own to open.
 
     Raises:
-        ValueError: if ``alt`` says less than a sentence.
+        ValueError: if ``alt`` says less than a sentence, or the figure holds what `mi_lite.explore.chart` can't redraw.
+        TypeError: if ``explore`` is neither True nor False nor a Plotly figure.
     """
     if len(alt.split()) < 5:
         raise ValueError(f"alt must describe the figure in a sentence, got {alt!r}")
+    from mi_lite import explore as explorer  # it builds on this module
+
+    chart = explorer.chart(figure if explore is True else explore) if explore is not False else None
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     plt.close(figure)
-    return Shown(_themed(buffer.getvalue(), alt), f"[figure] {alt}")
+    markup, description = _themed(buffer.getvalue(), alt), f"[figure] {alt}"
+    return Shown(markup, description) if chart is None else explorer.Explored(markup, description, chart)
+
+
+def hover(artist: Any, texts: Sequence[str]) -> Any:
+    """Say what each point of a line or scatter is: the chart behind *explore* shows it on hover. Returns the artist.
+
+    Raises:
+        ValueError: if there are not as many texts as points.
+    """
+    points = artist.get_xdata() if hasattr(artist, "get_xdata") else artist.get_offsets()
+    if len(texts) != len(points):
+        raise ValueError(f"hover needs one text a point, got {len(texts)} texts for {len(points)} points")
+    artist.mi_hover = [str(text) for text in texts]
+    return artist
 
 
 def _themed(svg: str, alt: str) -> str:
@@ -123,7 +142,8 @@ def _themed(svg: str, alt: str) -> str:
     label = html.escape(alt, quote=True)
     style = f"max-width:{points * 4 / 3:.0f}px;stroke-linejoin:round;font-family:sans-serif"
     svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}" style="{style}"', 1)
-    return f'<figure class="mi-figure">{svg}</figure>'
+    # The site has the colours as variables of its own and leaves this style out.
+    return f'<figure class="mi-figure"><style>{in_the_dark(".mi-figure")}</style>{svg}</figure>'
 
 
 def table(rows: Sequence[Sequence[Any]], columns: Sequence[str], caption: str) -> Shown:
@@ -158,9 +178,17 @@ def table(rows: Sequence[Sequence[Any]], columns: Sequence[str], caption: str) -
 
 
 def band(axes: Any, x: Sequence[float], runs: Any, label: str, index: int = 0, **options: Any) -> None:
-    """Draw the mean of several runs ``(seeds, len(x))`` with a band from the lowest to the highest run."""
+    """Draw the mean of several runs ``(seeds, len(x))`` with a band from the lowest to the highest run.
+
+    The chart behind *explore* says on hover what the runs gave: each of them, or from where to where if they are many.
+    """
     low, mean, high = runs.min(0), runs.mean(0), runs.max(0)
-    axes.plot(x, mean, color=COLORS[index], marker=MARKERS[index], markersize=5, label=label, **options)
+    (line,) = axes.plot(x, mean, color=COLORS[index], marker=MARKERS[index], markersize=5, label=label, **options)
+    if len(runs) > 6:
+        texts = [f"{len(runs)} runs, {a:.3g} to {b:.3g}" for a, b in zip(low, high, strict=True)]
+    else:
+        texts = ["runs: " + ", ".join(f"{run:.3g}" for run in sorted(column)) for column in runs.T]
+    hover(line, texts)
     axes.fill_between(x, low, high, color=COLORS[index], alpha=0.18, linewidth=0)
 
 

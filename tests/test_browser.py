@@ -193,5 +193,5 @@ def test_missing_page(browser: Browser, base: str) -> None:
     assert "No such page" in page.locator("h1").inner_text()
     page.locator("main .mi-button").click()
     page.wait_for_load_state()
-    assert page.locator("figure.mi-landing").is_visible()
+    assert page.locator("figure.mi-live").is_visible()
     context.close()

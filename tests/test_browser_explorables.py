@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import quote, unquote
 
 import pytest
@@ -23,6 +24,9 @@ PLACES = {
     if f'data-module="{module}"' in path.read_text(encoding="utf-8")
 }
 MODULES = sorted(PLACES)
+# The figures with points that can be moved; the others have tests of their own.
+HANDLES = re.compile(r"^export (function|const) handles", re.M)
+DRAGGED = [name for name in MODULES if HANDLES.search((FOLDER / f"{name}.js").read_text("utf-8"))]
 
 
 def come_near(page: Page, figure: Locator) -> None:
@@ -73,7 +77,7 @@ def test_every_figure_is_on_the_site() -> None:
     assert MODULES == NAMES, f"only {MODULES} found in {SITE}. Run 'make book' first."
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", DRAGGED)
 def test_by_mouse_and_reset(browser: Browser, base: str, module: str) -> None:
     live = Live(browser, base, module)
     before, (x, y) = live.said(), live.middle()
@@ -91,7 +95,7 @@ def test_by_mouse_and_reset(browser: Browser, base: str, module: str) -> None:
     live.close()
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", DRAGGED)
 def test_by_touch_without_scrolling_the_page(browser: Browser, base: str, module: str) -> None:
     live = Live(browser, base, module, viewport={"width": 360, "height": 780}, has_touch=True, is_mobile=True)
     before, (x, y) = live.said(), live.middle()
@@ -112,7 +116,7 @@ def test_by_touch_without_scrolling_the_page(browser: Browser, base: str, module
     live.close()
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", DRAGGED)
 def test_by_keyboard(browser: Browser, base: str, module: str) -> None:
     live = Live(browser, base, module)
     start = live.middle()
@@ -156,13 +160,14 @@ def test_every_control_does_something(browser: Browser, base: str, module: str) 
         control.select_option(started)
         assert live.said() == before
     for control in live.figure.locator("input[data-control]").all():
-        started = control.input_value()
+        started, beside = control.input_value(), control.locator("xpath=following-sibling::output")
+        told = beside.inner_text()
         control.press("ArrowRight" if started != control.get_attribute("max") else "ArrowLeft")
         if control.input_value() == started:
             control.press("ArrowLeft")
         assert control.input_value() != started
         live.page.wait_for_timeout(60)
-        assert control.locator("xpath=following-sibling::output").inner_text() == control.input_value()
+        assert beside.inner_text() != told, "the value beside the slider stands still"
     live.figure.locator("[data-reset]").click()
     assert live.said() == before
     # Padding that is masked before the softmax changes no number; where it is masked is moot without padding.

@@ -368,7 +368,7 @@ def test_what_an_address_says_is_not_trusted() -> None:
 
 def test_every_script_is_a_pair() -> None:
     scripts = {path.stem for path in FOLDER.glob("*.js")} - {*SHARED}
-    assert scripts == {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "base"}
+    assert scripts == {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "base", "kernel"}
     assert scripts == {figure.module for figure in FIGURES}
 
 

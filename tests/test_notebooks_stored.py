@@ -35,7 +35,9 @@ def test_there_are_notebooks() -> None:
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
 def test_stored_in_the_normal_form(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    again = tool.written(tool.normalise(nbformat.reads(text, as_version=4), tool.repository_url()))
+    again = tool.written(
+        tool.normalise(nbformat.reads(text, as_version=4), tool.repository_url(), tool.chapter_of(path))
+    )
     assert text == again, f"{path.name} is not in the stored form: run make notebooks"
 
 
@@ -258,3 +260,34 @@ def test_execution_uses_this_python(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         os.environ.clear()
         os.environ.update(before)
     assert notebook.cells[0].outputs[0].text.strip() == sys.executable
+
+
+# ---- exercises ----
+
+
+def test_exercises_stand_behind_their_heading_and_keep_their_outputs() -> None:
+    def made(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+        return tool.normalise(notebook, URL, "dynamic_routing")
+
+    notebook = made(new_notebook(cells=[new_markdown_cell("# Title"), new_markdown_cell("## Exercises\n\nTry."),
+                                        new_markdown_cell("## Summary")]))  # fmt: skip
+    own = [cell for cell in notebook.cells if "exercise" in cell.metadata.get("tags", [])]
+    assert len(own) > 10 and notebook.cells[-1].source == "## Summary"
+    assert any(cell.source == 'check("dynamic_routing.weights", weights)' for cell in own)
+    text = tool.written(notebook)
+    assert tool.written(made(nbformat.reads(text, as_version=4))) == text
+    stub = next(cell for cell in own if cell.source.startswith("def weights"))
+    stub.source += "\n    return 1"  # whoever edits a stub in the stored notebook gets the given one back
+    check = next(cell for cell in own if cell.source.startswith("check("))
+    check.outputs = [new_output("execute_result", {"text/plain": "said"}, execution_count=1)]
+    again = made(notebook)
+    assert "return 1" not in "".join(cell.source for cell in again.cells if cell.source.startswith("def weights"))
+    assert "said" in tool.written(again)
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_every_exercise_stands_in_its_chapter(path: Path) -> None:
+    from mi_lite.exercises import find, names
+
+    text = "\n".join(cell.source for cell in read(path).cells)
+    assert [name for name in names(tool.chapter_of(path)) if f"### {find(name).title}" not in text] == []

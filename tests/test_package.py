@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 import re
 import subprocess
 import sys
@@ -27,7 +29,15 @@ NOT_NEEDED = (
     "faiss",
 )
 DATA_FILES = {".json", ".js", ".css", ".typed"}
-FOR_FIGURES = ("figures", "explorables", "exercises")
+#: Folders of a clone that a Python started there could import from.
+OF_THE_CLONE = ("experiments", "benchmarks", "tests", "tools", "book")
+#: Chapters that read stored results.
+WITH_RESULTS = sorted(
+    path.stem
+    for path in (Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb")
+    if re.search(r"from mi_lite(\.results import| import results)", path.read_text(encoding="utf-8"))
+)
+FOR_FIGURES = ("figures", "explore", "explorables", "exercises")
 
 
 @pytest.fixture(scope="session")
@@ -91,40 +101,77 @@ import importlib, pkgutil, sys
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {not_needed!r}:
+        if name.split(".")[0] in {refused!r}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Refuse())
 sys.path.insert(0, {folder!r})
 import mi_lite
 assert mi_lite.__file__.startswith({folder!r}), mi_lite.__file__
+"""
+EVERY_MODULE = """
 for module in pkgutil.walk_packages(mi_lite.__path__, "mi_lite."):
     if module.name.split(".")[1] not in {for_figures!r}:
         importlib.import_module(module.name)
         print(module.name)
 """
+READ_RESULTS = """
+import json
+from mi_lite import results
+read = {name: results.stored(name) for name in results.names()}
+assert all(results.hits(result).shape == (len(result["runs"]), result["users"]) for result in read.values())
+print(json.dumps({name: [len(result["runs"]), result["users"]] for name, result in read.items()}))
+"""
 
 
-def test_the_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="session")
+def alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel installed, and nothing else."""
+    folder = tmp_path_factory.mktemp("installed") / "alone"
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "-q", "--target", str(folder)]
+    subprocess.run([*command, str(wheel)], check=True, capture_output=True)
+    return folder
+
+
+def test_the_wheel_works_alone(alone: Path, tmp_path: Path) -> None:
     """Installed by itself, every module but the figures imports with torch, numpy and scikit-learn alone."""
-    folder = tmp_path / "alone"
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--no-deps",
-        "--no-index",
-        "-q",
-        "--target",
-        str(folder),
-        str(wheel),
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    program = ALONE.format(not_needed=NOT_NEEDED, folder=str(folder), for_figures=FOR_FIGURES)
+    program = ALONE.format(refused=NOT_NEEDED, folder=str(alone)) + EVERY_MODULE.format(for_figures=FOR_FIGURES)
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "mi_lite.capsules" in done.stdout
+    assert "mi_lite.capsules" in done.stdout and "mi_lite.results" in done.stdout
+
+
+def test_the_wheel_holds_the_stored_results(root: Path, alone: Path, tmp_path: Path) -> None:
+    program = ALONE.format(refused=(*NOT_NEEDED, *OF_THE_CLONE), folder=str(alone)) + READ_RESULTS
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    there = {path.stem: json.loads(path.read_text()) for path in (root / "mi_lite" / "results").glob("*.json")}
+    runs = {name: [len(result["runs"]), result["users"]] for name, result in there.items()}
+    assert runs and json.loads(done.stdout) == runs
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("name", WITH_RESULTS)
+def test_chapters_run_with_the_wheel_alone(root: Path, alone: Path, tmp_path: Path, name: str) -> None:
+    """As on Colab: one notebook in an empty folder, mi_lite installed, no clone of the book anywhere."""
+    cells = json.loads((root / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    (tmp_path / f"{name}.py").write_text(
+        ALONE.format(refused=OF_THE_CLONE, folder=str(alone))
+        + "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"),
+        encoding="utf-8",
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"MPLBACKEND": "agg"}
+    done = subprocess.run([sys.executable, f"{name}.py"], cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_chapters_import_nothing_of_the_clone(root: Path) -> None:
+    """What a chapter imports is in a wheel: mi_lite's or another package's."""
+    for path in sorted((root / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        found = re.findall(r"^\s*(?:import|from) (\w+)", code, flags=re.M)
+        assert "mi_lite" in found and not set(OF_THE_CLONE) & set(found), path.name
 
 
 def imported(path: Path, package: str) -> set[str]:

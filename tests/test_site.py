@@ -8,13 +8,19 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import struct
+import subprocess
+import sys
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import unquote, urldefrag, urlsplit
+from urllib.parse import parse_qs, unquote, urldefrag, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup, Tag
+
+from tools.book import BUILD
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = Path(os.environ.get("MI_SITE_FOLDER", ROOT / "_build" / "html"))
@@ -151,15 +157,20 @@ def test_titles_and_descriptions_differ_between_pages() -> None:
         assert len(said) == len(set(said)), sorted(s for s in said if said.count(s) > 1)
 
 
+def describes(text: str) -> bool:
+    """More than a name: at least five words, and no file's name."""
+    return len(text.split()) >= 5 and not re.search(r"\.(png|svg|jpe?g|webp|gif)\b", text)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_figures_have_a_text(page: str) -> None:
     html = soup(page)
     for image in html.find_all("img"):
-        assert image.get("alt", "").strip(), f"{page}: an image without alt: {str(image)[:120]}"
+        assert describes(image.get("alt", "")), f"{page}: an image that says nothing: {str(image)[:120]}"
     for svg in html.find_all("svg"):
         if svg.find_parent("svg") or svg.find_parent(attrs={"aria-hidden": "true"}) or svg.get("aria-hidden") == "true":
             continue
-        assert svg.get("role") == "img" and len(svg.get("aria-label", "").strip()) > 10, f"{page}: {str(svg)[:160]}"
+        assert svg.get("role") == "img" and describes(svg.get("aria-label", "")), f"{page}: {str(svg)[:160]}"
     for table in html.select("table.mi-table"):
         wrap = table.find_parent(class_="mi-table-wrap")
         assert wrap is not None and wrap.get("tabindex") == "0", (
@@ -207,7 +218,7 @@ def test_front_page_is_a_page_and_missing_pages_have_one() -> None:
     assert front.h1 and "Many" in front.h1.get_text()
     buttons = [tag.get_text() for tag in front.select(".mi-button")]
     assert buttons == ["Read", "Run"]
-    assert front.select_one("figure.mi-landing svg")
+    assert front.select_one("figure.mi-live[data-module=one_or_several] svg")
     assert (SITE / ".nojekyll").exists() and (SITE / "404.html").exists()
     links = [tag["href"] for tag in soup("404.html").find_all("a") if not tag["href"].startswith("#")]
     assert links and all(link.startswith("/") for link in links), (
@@ -223,8 +234,100 @@ def test_addresses_outside_stand_in_one_place() -> None:
     chapters = [page for page in PAGES if page.startswith("notebooks/")]
     offered = [page for page in chapters if soup(page).find("a", href=re.compile("colab|mybinder"))]
     assert offered == (chapters if repository.group(1) else [])
+    reported = [page for page in PAGES if soup(page).find("a", href=re.compile("/issues/new"))]
+    assert bool(reported) == bool(repository.group(1))
+    for page in chapters:
+        notebook = local(page, soup(page).find("a", string="Download the notebook")["href"])[0]
+        assert json.loads(notebook.read_text(encoding="utf-8"))["cells"], f"{page}: its notebook can't be downloaded"
     canonical = [page for page in PAGES if soup(page).find("link", rel="canonical")]
-    assert bool(canonical) == bool(re.search(r'mi_site_url: "[^"]+"', config))
+    set_ = bool(re.search(r'mi_site_url: "[^"]+"', config))
+    assert bool(canonical) == set_ == (SITE / "sitemap.xml").exists() == (SITE / "_static" / "cards").exists()
+
+
+@pytest.fixture(scope="module")
+def addressed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small book of the same extension, built with both addresses set; nothing else in its configuration differs."""
+    folder = tmp_path_factory.mktemp("addressed")
+    shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("*.md", "__pycache__"))
+    (folder / "mi_lite").symlink_to(ROOT / "mi_lite")
+    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    for old, new in (
+        (r'mi_repository_url: "[^"]*"', 'mi_repository_url: "https://github.com/someone/a-book"'),
+        (r'mi_site_url: "[^"]*"', 'mi_site_url: "https://someone.github.io/a-book/"'),
+        (r"execute_notebooks: \w+", 'execute_notebooks: "off"'),
+        (r"mi_contracts: \S+", 'mi_contracts: ""'),
+    ):
+        config, count = re.subn(old, new, config)
+        assert count == 1, f"_config.yml has no line like {old}"
+    (folder / "_config.yml").write_text(config, encoding="utf-8")
+    (folder / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters:\n- file: notebooks/02_squash\n- file: book/glossary\n"
+    )
+    (folder / "book" / "index.md").write_text("# A Book\n\nIts first paragraph, long enough to describe the page.\n")
+    shutil.copy(ROOT / "book" / "glossary.md", folder / "book")
+    chapter = (
+        "# Squash & capsules\n\nHow can one vector say two things at once?\n\n## A part\n\n$$ v = s $$ (eq-squash)"
+    )
+    cell = {"cell_type": "markdown", "metadata": {}, "source": chapter, "id": "one"}
+    notebook = {"cells": [cell], "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}}}
+    (folder / "notebooks").mkdir()
+    (folder / "notebooks" / "02_squash.ipynb").write_text(json.dumps({**notebook, "nbformat": 4, "nbformat_minor": 5}))
+    command = [sys.executable, "-c", BUILD, "build", ".", "-W", "--keep-going"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return folder / "_build" / "html"
+
+
+def test_with_addresses_every_page_has_its_links_and_its_card(addressed: Path) -> None:
+    site = "https://someone.github.io/a-book/"
+    seen = set()
+    for name, address, title in (
+        ("index.html", site, "A Book"),
+        ("notebooks/02_squash.html", site + "notebooks/02_squash.html", "Squash & capsules"),
+        ("glossary.html", site + "glossary.html", "Glossary"),
+    ):
+        page = BeautifulSoup((addressed / name).read_text(encoding="utf-8"), "html.parser")
+        social = {tag["property"]: tag["content"] for tag in page.find_all("meta", property=True)}
+        assert page.find("link", rel="canonical")["href"] == social["og:url"] == address
+        assert social["og:title"] == title and len(social["og:description"]) > 20
+        assert social["og:image"].startswith(site)
+        card = addressed / social["og:image"].removeprefix(site)
+        head = card.read_bytes()[:24]
+        assert head[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", head[16:]) == (1200, 630)
+        assert (social["og:image:width"], social["og:image:height"]) == ("1200", "630")
+        assert 4_000 < card.stat().st_size < 80_000
+        seen.add(card.read_bytes())
+        report = urlsplit(page.find("a", string="Report an error")["href"])
+        assert f"{report.scheme}://{report.netloc}{report.path}" == "https://github.com/someone/a-book/issues/new"
+        assert parse_qs(report.query)["title"] == [f"Error on the page: {title}"]
+    assert len(seen) == 3, "two pages have the same card"
+    assert set(re.findall(r"<loc>(.*?)</loc>", (addressed / "sitemap.xml").read_text())) == {
+        site,
+        site + "notebooks/02_squash.html",
+        site + "glossary.html",
+    }
+    assert f"Sitemap: {site}sitemap.xml" in (addressed / "robots.txt").read_text()
+
+
+def test_with_addresses_a_chapter_can_be_run_elsewhere(addressed: Path) -> None:
+    page = BeautifulSoup((addressed / "notebooks" / "02_squash.html").read_text(encoding="utf-8"), "html.parser")
+    links = {tag.get_text(): tag["href"] for tag in page.select(".mi-elsewhere a")}
+    assert links.pop("Report an error") and links == {
+        "Download the notebook": "../_sources/notebooks/02_squash.ipynb",
+        "Open in Colab": "https://colab.research.google.com/github/someone/a-book/blob/main/notebooks/02_squash.ipynb",
+        "Open in Binder": "https://mybinder.org/v2/gh/someone/a-book/main?labpath=notebooks%2F02_squash.ipynb",
+        "Source": "https://github.com/someone/a-book/blob/main/notebooks/02_squash.ipynb",
+    }
+    assert [a.get_text() for a in page.select(".mi-elsewhere a[download]")] == ["Download the notebook"]
+
+
+def test_with_an_address_the_missing_page_works_at_any_depth(addressed: Path) -> None:
+    page = BeautifulSoup((addressed / "404.html").read_text(encoding="utf-8"), "html.parser")
+    addresses = [tag.get("href") or tag.get("src") for tag in page.find_all(["a", "link", "script"])]
+    inside = [a for a in addresses if a and not a.startswith("#")]
+    assert inside and all(a.startswith("/a-book/") for a in inside), inside
+    assert all((addressed / urlsplit(a).path.removeprefix("/a-book/")).exists() for a in inside)
+    assert all(u.startswith("/a-book/") for u in re.findall(r"url\(([^)]+)\)", str(page.find_all("style"))))
 
 
 # ---- equations: what the notebooks say against what the site shows ----
@@ -301,6 +404,40 @@ def test_boxes_are_decorated() -> None:
         for word, kind in kinds.items():
             written = len(re.findall(rf"(?:^|\n)[ \t]*> *\*\*{re.escape(word)}\*\*", text))
             assert len(soup(page).select(f".mi-box.mi-{kind}")) == written, f"{page}: {word}"
+
+
+# ---- what a link shows before it is followed ----
+
+
+def previews() -> dict[str, str]:
+    return json.loads((SITE / "_static" / "previews.json").read_text(encoding="utf-8"))
+
+
+def test_every_equation_term_and_paper_has_a_preview() -> None:
+    found = previews()
+    for label, number in equations().items():
+        assert "katex" in found[label] and f"Equation ({number})" in found[label]
+    terms = [tag["id"] for tag in soup("glossary.html").select("dt [id]")]
+    assert len(terms) > 30 and set(terms) <= set(found)
+    assert "胶囊" in found["term-capsule"] and "vectors" in found["term-capsule"]
+    assert "Dynamic Routing Between Capsules" in found["sabour2017"]
+    wanted = re.compile(r"#((?:eq|term)-[\w-]+|[a-z]+\d{4}[a-z]?)$")
+    linked = {m.group(1) for page in PAGES for tag in soup(page).select("main a") if (m := wanted.search(tag["href"]))}
+    assert linked and linked <= set(found), f"no preview for {sorted(linked - set(found))}"
+
+
+def test_first_mention_of_a_term_leads_to_the_glossary() -> None:
+    for path in notebooks():
+        page = f"notebooks/{path.stem}.html"
+        terms = soup(page).select("a.mi-term")
+        assert len(terms) > 4, f"{page}: {len(terms)} terms"
+        targets = [tag["href"] for tag in terms]
+        assert len(targets) == len(set(targets)), f"{page}: a term is linked twice"
+        for tag in terms:
+            assert not tag.find_parent(["h1", "h2", "h3", "h4", "code", "pre", "th", "td"]), f"{page}: {tag}"
+            name = urldefrag(tag["href"])[1].removeprefix("term-")
+            said = re.sub(r"\W+", "-", tag.get_text().lower())
+            assert name.startswith(said.rstrip("s")[:5]), f"{page}: '{tag.get_text()}' leads to {name}"
 
 
 # ---- colours ----

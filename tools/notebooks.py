@@ -6,9 +6,10 @@ python tools/notebooks.py --normalise FILE…    normalise only (the pre-commit 
 python tools/notebooks.py --check              change nothing; say what breaks the rules
 
 The normal form: short text outputs, no rich ones (figures are made anew by the build), code cells counted 1, 2, 3, …,
-cell ids made from their text, no other metadata than tags, and one first code cell, the same in every notebook, that
-fetches mi_lite where it is missing. The address in that cell, in README.md and in CITATION.cff comes from one place:
-`sphinx.config.mi_repository_url` in _config.yml. It may be empty.
+cell ids made from their text, no other metadata than tags, one first code cell, the same in every notebook, that
+fetches mi_lite where it is missing, and behind the heading "Exercises" the cells that `exercise_cells` makes. The
+address in the first cell, in README.md and in CITATION.cff comes from one place: `sphinx.config.mi_repository_url` in
+_config.yml. It may be empty.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 try:
+    from tools import exercise_cells
     from tools.environment import ROOT, use_environment_variables
 except ImportError:  # run as a program: this folder is on the path, the project is not
+    import exercise_cells
     from environment import ROOT, use_environment_variables
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -111,8 +114,13 @@ def new_id(cell: NotebookNode, used: set[str]) -> str:
     return name
 
 
-def normalise(notebook: NotebookNode, url: str) -> NotebookNode:
-    """The normal form of a notebook, in place. Doing it twice changes nothing more."""
+def chapter_of(path: Path) -> str:
+    """The name that a chapter shares with its exercises: ``03_dynamic_routing`` → ``dynamic_routing``."""
+    return path.stem.partition("_")[2]
+
+
+def normalise(notebook: NotebookNode, url: str, chapter: str = "") -> NotebookNode:
+    """The normal form of a notebook, in place, with its chapter's exercises. Doing it twice changes nothing more."""
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = nbformat.from_dict({"kernelspec": dict(KERNEL), "language_info": {"name": "python"}})
     cells = [cell for cell in notebook.cells if cell.source.strip()]
@@ -124,6 +132,7 @@ def normalise(notebook: NotebookNode, url: str) -> NotebookNode:
     setup.source = setup_source(url)
     setup.metadata = nbformat.from_dict({"tags": list(SETUP_TAGS)})
     setup.outputs = []
+    cells = exercise_cells.put(cells, chapter)
     first_code = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
     cells.insert(first_code, setup)
     count = 0
@@ -274,14 +283,14 @@ def main(arguments: list[str] | None = None) -> int:
         line = path.stem
         if options.execute:
             print(f"{path.stem} …", end=" ", flush=True)
-            normalise(notebook, url)  # the setup cell must be there before it runs
+            normalise(notebook, url, chapter_of(path))  # the setup cell must be there before it runs
             try:
                 line = f"{execute(notebook, path.parent):.1f} s"
             except CellExecutionError as failure:
                 print(f"stopped, nothing stored:\n{failure}")
                 bad += 1
                 continue
-        after = written(normalise(notebook, url))
+        after = written(normalise(notebook, url, chapter_of(path)))
         if options.check:
             notebook = nbformat.reads(before, as_version=4)
         found = problems(notebook, url)

@@ -7,36 +7,32 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
+
+from mi_lite.explorables import OneOrSeveralFigure
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "book" / "_static" / "landing.svg"
-GAP = 24
+WIDTH, HEIGHT, GAP = 320, 190, 24  # of a panel, and between two
 
 
 def picture() -> str:
-    """The front page's panels side by side, with their colours for light and dark."""
-    sys.path.insert(0, str(ROOT / "book" / "_ext"))
-    from mi_site import landing
-
-    panels = re.findall(r"<svg.*?</svg>", landing.figure(), re.DOTALL)
+    """The front page's first two panels side by side, with their colours for light and dark."""
+    panels = re.findall(r"<svg.*?</svg>", OneOrSeveralFigure().still() or "", re.DOTALL)[:2]
     palette = json.loads((ROOT / "mi_lite" / "palette.json").read_text(encoding="utf-8"))
     colours = {
         theme: "".join(f"--mi-{name}:{value};" for name, value in values.items()) for theme, values in palette.items()
     }
-    width = len(panels) * landing.WIDTH + (len(panels) - 1) * GAP
     placed = "".join(
-        panel.replace(
-            "<svg ", f'<svg x="{i * (landing.WIDTH + GAP)}" width="{landing.WIDTH}" height="{landing.HEIGHT}" '
-        )
+        panel.replace("<svg ", f'<svg x="{i * (WIDTH + GAP)}" width="{WIDTH}" height="{HEIGHT}" ')
         for i, panel in enumerate(panels)
     )
+    edge, width, height = GAP / 2, 2 * WIDTH + 2 * GAP, HEIGHT + GAP
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {landing.HEIGHT}" width="{width}">'
-        f"<style>svg{{{colours['light']}font:14px Georgia,serif}}"
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-edge:g} {-edge:g} {width} {height}" width="{width}">'
+        f"<style>svg{{{colours['light']}font-family:Georgia,serif}}"
         f"@media(prefers-color-scheme:dark){{svg{{{colours['dark']}}}}}</style>"
-        f'<rect width="100%" height="100%" fill="var(--mi-bg)"/>{placed}</svg>\n'
+        f'<rect x="{-edge:g}" y="{-edge:g}" width="{width}" height="{height}" fill="var(--mi-bg)"/>{placed}</svg>\n'
     )
 
 

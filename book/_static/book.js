@@ -1,4 +1,5 @@
-// The site's only script: the theme button, and keyboard access to what scrolls sideways. Pages read fully without it.
+// Every page's script: the theme button, the book's fonts, previews of links, and keyboard access to what scrolls sideways.
+// Pages read fully without it.
 (() => {
   const button = document.querySelector(".mi-theme");
   const system = matchMedia("(prefers-color-scheme: dark)");
@@ -21,6 +22,75 @@
     system.addEventListener("change", label);
     label();
   }
+
+  // A first visit has appeared in a font of the machine; now, and on every later page at once, the book's own are used.
+  const { body } = document;
+  const faces = document.getElementById("mi-fonts");
+  const dress = () => {
+    faces.media = "all";
+    try { localStorage.setItem("fonts", "1"); } catch { /* private window: the next page begins like this one */ }
+  };
+  if (faces.media === "print") requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(dress)));
+
+  // A link to an equation, a term or a paper shows it: on hover, on focus, on a first tap (a second one follows the link).
+  const card = document.createElement("div");
+  card.className = "mi-preview";
+  card.id = "mi-preview";
+  card.setAttribute("role", "tooltip");
+  card.hidden = true;
+  let shown = null, timer = 0, stored = null;
+  const close = () => {
+    clearTimeout(timer);
+    shown?.removeAttribute("aria-describedby");
+    shown = null;
+    card.hidden = true;
+  };
+  const later = (act, wait) => { clearTimeout(timer); timer = setTimeout(act, wait); };
+  const idOf = (target) => {
+    const link = target instanceof Element && target.closest("main a[href*='#']:not(.headerlink, .mi-eqno)");
+    const id = link && /#((?:eq|term)-[\w-]+|[a-z]+\d{4}[a-z]?)$/.exec(link.getAttribute("href"));
+    return id ? [link, id[1]] : [null, ""];
+  };
+  const open = async (link, id, follow = false) => {
+    if (shown === link) return clearTimeout(timer);
+    close();
+    shown = link;
+    stored ??= fetch(`${document.documentElement.dataset.content_root}_static/previews.json`).then((r) => r.json());
+    const found = await stored.catch(() => { stored = null; return {}; });
+    if (shown !== link) return;
+    if (!Object.hasOwn(found, id)) {
+      if (follow) location.assign(link.href);
+      return;
+    }
+    card.innerHTML = found[id];
+    if (!card.isConnected) body.append(card);
+    card.hidden = false;
+    const at = link.getClientRects()[0], width = document.documentElement.clientWidth;
+    const under = at.bottom + card.offsetHeight + 12 < innerHeight || at.top < card.offsetHeight + 70;
+    card.style.left = `${Math.max(12, Math.min(at.left - 16, width - card.offsetWidth - 12)) + scrollX}px`;
+    card.style.top = `${(under ? at.bottom + 8 : at.top - card.offsetHeight - 8) + scrollY}px`;
+    link.setAttribute("aria-describedby", card.id);
+  };
+  document.addEventListener("pointerover", (event) => {
+    if (event.pointerType === "touch") return;
+    const [link, id] = idOf(event.target);
+    if (link) later(() => open(link, id), 120);
+    else if (card.contains(event.target)) clearTimeout(timer);
+    else if (shown !== document.activeElement) later(close, 250);
+  });
+  document.addEventListener("focusin", (event) => {
+    const [link, id] = idOf(event.target);
+    if (link?.matches(":focus-visible")) open(link, id);
+    else if (!card.contains(event.target)) close();
+  });
+  document.addEventListener("click", (event) => {
+    const [link, id] = idOf(event.target);
+    if (link && event.pointerType === "touch" && shown !== link) {
+      event.preventDefault();
+      open(link, id, true);
+    } else if (!card.contains(event.target)) close();
+  });
+  addEventListener("keydown", (event) => event.key === "Escape" && close());
 
   // A box that scrolls sideways can be reached with the Tab key (the page says so already); one that has room enough can't.
   // Boxes are looked at as they come near the window: first all widths are read, then what follows from them is written.

@@ -15,6 +15,21 @@ except ImportError:
 
 from mi_lite.explorables.base import BadValue, Explorable
 from mi_lite.explorables.dynamic_routing import DynamicRoutingFigure
+from mi_lite.explorables.kernel import needs_kernel
+from mi_lite.explorables.label_aware_attention import LabelAwareFigure
+from mi_lite.explorables.one_or_several import OneOrSeveralFigure
+from mi_lite.explorables.real_history import RealHistoryFigure
 from mi_lite.explorables.squash import SquashFigure
+from mi_lite.explorables.train_and_serve import TrainAndServeFigure
 
-__all__ = ["BadValue", "DynamicRoutingFigure", "Explorable", "SquashFigure"]
+__all__ = [
+    "BadValue",
+    "DynamicRoutingFigure",
+    "Explorable",
+    "LabelAwareFigure",
+    "OneOrSeveralFigure",
+    "RealHistoryFigure",
+    "SquashFigure",
+    "TrainAndServeFigure",
+    "needs_kernel",
+]

@@ -8,6 +8,7 @@ import html
 import json
 import math
 import re
+import reprlib
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any, ClassVar
 
 import anywidget
 import traitlets
+
+from mi_lite.palette import PALETTE, in_the_dark, variables
 
 FOLDER = Path(__file__).parent
 #: What every figure builds on, in this order: the numbers of mi_lite, then drawing and life in the browser.
@@ -190,6 +193,84 @@ class Point(Points):
         return self._point(value)
 
 
+class Wholes(_Checked):
+    """A list of at most ``most`` different whole numbers from ``low`` to ``high``, kept in order."""
+
+    def __init__(self, default: list[int], low: int, high: int, *, most: int, help: str = "") -> None:
+        super().__init__(default, help)
+        self.low, self.high, self.most = low, high, most
+
+    def _rule(self) -> dict[str, Any]:
+        return {"kind": "wholes", "low": self.low, "high": self.high, "most": self.most}
+
+    def _wanted(self) -> str:
+        return f"a list of at most {self.most} different whole numbers from {self.low} to {self.high}"
+
+    def _fits(self, value: Any) -> list[int]:
+        numbers = [_number(x) for x in value]
+        if any(x != int(x) or not self.low <= x <= self.high for x in numbers):
+            raise ValueError
+        if len(numbers) > self.most or len(set(numbers)) < len(numbers):
+            raise ValueError
+        return sorted(map(int, numbers))
+
+
+class Data(_Checked):
+    """Numbers or texts that the picture is made of and that nobody changes: vectors, titles.
+
+    It is set where the figure is made and stays; it is part of the page, and never of a shared address.
+
+    Args:
+        default: a list, or for two of ``most`` a list of equally long lists.
+        most: the most entries in each direction, ``(24,)`` or ``(24, 64)``.
+        of: ``float`` or ``str``.
+    """
+
+    def __init__(self, default: list[Any], most: tuple[int, ...], of: type = float, *, help: str = "") -> None:
+        super().__init__(default, help)
+        self.most, self.of = most, of
+
+    def _rule(self) -> dict[str, Any]:
+        return {"kind": "data"}
+
+    def _wanted(self) -> str:
+        each = "texts" if self.of is str else "finite numbers"
+        if len(self.most) == 1:
+            return f"a list of 1 to {self.most[0]} {each}"
+        return f"a list of 1 to {self.most[0]} equally long lists of 1 to {self.most[1]} {each}"
+
+    def _fits(self, value: Any, direction: int = 0) -> list[Any]:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
+        entries = list(value)
+        if not 1 <= len(entries) <= self.most[direction]:
+            raise ValueError
+        if direction + 1 < len(self.most):
+            entries = [self._fits(entry, direction + 1) for entry in entries]
+            if len({len(entry) for entry in entries}) > 1:
+                raise ValueError
+        elif self.of is str:
+            if not all(isinstance(entry, str) for entry in entries):
+                raise TypeError
+        else:
+            entries = [_number(entry) for entry in entries]
+        return entries
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """The value in its stored form.
+
+        Raises:
+            BadValue: if it breaks the rule, or would change what was given.
+        """
+        try:
+            fitting = self._fits(value)
+        except (TypeError, ValueError):
+            raise BadValue(f"{self.name} must be {self._wanted()}, got {reprlib.repr(value)}") from None
+        if obj._schema and fitting != getattr(obj, self.name or ""):
+            raise BadValue(f"{self.name} is given where the figure is made and can't be changed; make a new one")
+        return fitting
+
+
 def module_text(name: str) -> str:
     """The JavaScript of a figure as one ES module: mirror and kit, then the figure without its imports."""
     texts = ((FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in (*SHARED, name))
@@ -198,13 +279,12 @@ def module_text(name: str) -> str:
 
 def style_text() -> str:
     """The stylesheet for notebooks: the palette, for light and dark fronts, then the look shared with the site."""
-    colors = json.loads((FOLDER.parent / "palette.json").read_text(encoding="utf-8"))
-    light, dark = ("".join(f"--mi-{k}:{v};" for k, v in colors[mode].items()) for mode in ("light", "dark"))
-    fronts = '[data-jp-theme-light="false"] .mi-live, .vscode-dark .mi-live, html[theme="dark"] .mi-live'
-    own = ".mi-live-body svg{max-width:100%}.mi-live{font-family:inherit;padding:.5rem;color-scheme:light}"
-    return f".mi-live{{{light}}}\n{fronts}{{{dark}color-scheme:dark}}\n{own}\n" + (FOLDER / "kit.css").read_text(
-        "utf-8"
+    own = (
+        ".mi-live{padding:.5rem;color-scheme:light;font-family:Helvetica,Arial,'Liberation Sans',sans-serif}"
+        ".mi-live .mi-live-handle{border-radius:50%}.mi-live-body svg{max-width:100%}"
     )
+    rules = (f".mi-live{{{variables('light')}}}", in_the_dark(".mi-live", "color-scheme:dark"), own)
+    return "\n".join([*rules, (FOLDER / "kit.css").read_text(encoding="utf-8")])
 
 
 @lru_cache(maxsize=32)
@@ -240,8 +320,9 @@ def call(name: str, expression: str, *arguments: Any) -> Any:
 class Explorable(anywidget.AnyWidget):
     """A live figure. A subclass states its traits and its words; the JavaScript file has the module's name.
 
-    Every trait made of ``Number``, ``Whole``, ``Choice``, ``Point`` or ``Points`` is kept in step with the picture,
-    both ways: set it and the picture moves; drag, and read it. A value that breaks a trait's rule is refused by name.
+    Every trait made of ``Number``, ``Whole``, ``Wholes``, ``Choice``, ``Point`` or ``Points`` is kept in step with the
+    picture, both ways: set it and the picture moves; drag, and read it. ``Data`` is set where the figure is made. A
+    value that breaks a trait's rule is refused by name.
 
     Raises:
         TypeError: for a keyword that is no trait of the figure.
@@ -271,7 +352,7 @@ class Explorable(anywidget.AnyWidget):
         if unknown:
             raise TypeError(f"{type(self).__name__} has no {', '.join(unknown)}; it has {', '.join(known)}")
         super().__init__(**state)
-        self._schema = {key: {**rule, "start": copy.deepcopy(getattr(self, key))} for key, rule in known.items()}
+        self._schema = copy.deepcopy(self.schema())
         self._words = {"title": self.title, "task": self.task, "notice": self.notice}
 
     @classmethod
@@ -285,6 +366,10 @@ class Explorable(anywidget.AnyWidget):
         every = (item for base in reversed(cls.__mro__) for item in vars(base).items())
         return {key: trait for key, trait in every if isinstance(trait, _Checked)}
 
+    def schema(self) -> dict[str, dict[str, Any]]:
+        """The rules and the values that the picture starts with. A subclass may narrow a rule to what it was given."""
+        return {key: {**rule, "start": getattr(self, key)} for key, rule in self.rules().items()}
+
     def state(self) -> dict[str, Any]:
         """The traits that make up the picture."""
         return {key: getattr(self, key) for key in self.rules()}
@@ -297,14 +382,15 @@ class Explorable(anywidget.AnyWidget):
         context = engine(self.module)
         if context is None:
             return None
-        schema = {key: {**rule, "start": getattr(self, key)} for key, rule in self.rules().items()}
+        schema = self.schema()
         body = call(self.module, "((schema, state) => bodyHTML(figure, schema, state))", schema, self.state())
-        colors = json.loads((FOLDER.parent / "palette.json").read_text(encoding="utf-8"))["light"]
+        colors = PALETTE["light"]
         body = re.sub(r"var\(--mi-(\w+)\)", lambda found: f"var(--mi-{found[1]},{colors[found[1]]})", body)
-        quoted = html.escape(json.dumps(schema, separators=(",", ":")), quote=True)
+        # In single quotes: JSON is full of double ones, and each would be six letters long.
+        quoted = html.escape(json.dumps(schema, separators=(",", ":")), quote=False).replace("'", "&#39;")
         return (
             f'<figure class="mi-live" aria-label="{html.escape(self.title)}" data-module="{self.module}" '
-            f'data-schema="{quoted}"><div class="mi-live-body">{body}</div><figcaption><b>Try.</b> '
+            f"data-schema='{quoted}'><div class=\"mi-live-body\">{body}</div><figcaption><b>Try.</b> "
             f"{html.escape(self.task)} <b>Notice.</b> {html.escape(self.notice)}</figcaption></figure>"
         )
 

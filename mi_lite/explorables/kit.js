@@ -89,7 +89,8 @@ function controlHTML(control, i, schema, state) {
     const options = rule.options.map((o) => option(o, control.names?.[o] ?? o, value)).join("");
     return `<label><span>${escape(control.label)}</span><select data-control="${i}">${options}</select></label>`;
   }
-  return `<label><span>${escape(control.label)}</span><input type="range" data-control="${i}" min="${rule.low}" max="${rule.high}" step="${control.step ?? 1}" value="${value}"><output>${escape(shown(control, value))}</output></label>`;
+  const says = escape(shown(control, value));
+  return `<label><span>${escape(control.label)}</span><input type="range" data-control="${i}" min="${rule.low}" max="${rule.high}" step="${control.step ?? 1}" value="${value}" aria-valuetext="${says}"><output>${says}</output></label>`;
 }
 
 /** Everything inside a figure but its caption. `schema` comes from Python: range, options and start of each trait. */
@@ -194,6 +195,8 @@ function mount(figure, model, el, id) {
   const drawn = [];
   const fields = figure.controls.map((_, i) => body.querySelector(`[data-control="${i}"]`));
   const on = (target, name, act) => target.addEventListener(name, act, { signal });
+  // JupyterLab takes arrow keys and more for its own commands, except from an element with this attribute.
+  if (root !== el) on(root, "focusin", ({ target }) => target.setAttribute("data-lm-suppress-shortcuts", ""));
 
   // One drawing a frame, however many events came in.
   let waiting = 0, speaking = 0, linking = 0, playing = 0, handles = [], result = null;
@@ -209,7 +212,10 @@ function mount(figure, model, el, id) {
       if (control.kind === "button") return;
       const value = String(state[control.key]);
       if (fields[i].value !== value) fields[i].value = value;
-      if (fields[i].nextElementSibling) fields[i].nextElementSibling.textContent = shown(control, state[control.key]);
+      if (control.kind !== "choice") {
+        fields[i].nextElementSibling.textContent = shown(control, state[control.key]);
+        fields[i].setAttribute("aria-valuetext", shown(control, state[control.key]));
+      }
       fields[i].disabled = Boolean(control.off?.(state));
     });
   };
@@ -308,7 +314,10 @@ function mount(figure, model, el, id) {
     stop();
     change(Object.fromEntries(keys.filter((key) => schema[key].kind !== "data").map((key) => [key, structuredClone(schema[key].start)])));
   });
-  const listeners = keys.map((key) => [`change:${key}`, () => { state[key] = model.get(key); renderSoon(); }]);
+  const listeners = keys.map((key) => [`change:${key}`, () => { // from Python, or from a widget linked in the browser
+    state[key] = fit(schema[key], model.get(key)) ?? state[key];
+    renderSoon();
+  }]);
   for (const [name, act] of listeners) model.on(name, act);
 
   result = figure.compute(state);

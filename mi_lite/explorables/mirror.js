@@ -114,3 +114,55 @@ export function purity(weights, truth) {
   });
   return Object.values(counts).reduce((sum, group) => sum + Math.max(...Object.values(group)), 0) / weights.length;
 }
+
+// ---- mi_lite.mind and mi_lite.losses ----
+
+/** The last place of the slider of p; powerAt is 1 in the middle of it, and infinite at its end. */
+export const STOPS = 120;
+export const powerAt = (sharpness) => (sharpness === STOPS ? Infinity : sharpness / (STOPS - sharpness));
+export const powerText = (sharpness) => {
+  const p = powerAt(sharpness);
+  return p === Infinity ? "∞" : p.toFixed(p < 10 ? 2 : 1);
+};
+
+/** The weights of label_aware_attention from the scores of one user's interests (K); null where the package refuses. */
+export function labelAwareWeights(scores, p, mask = null, form = "scaled") {
+  if (form !== "scaled" && p === Infinity) return null;
+  if (form === "power" && !Number.isInteger(p) && scores.some((s) => s < 0)) return null;
+  const existing = (row) => row.map((x, k) => (mask && !mask[k] ? -Infinity : x));
+  if (p === Infinity) {
+    const best = largest(existing(scores));
+    return scores.map((_, k) => Number(k === best));
+  }
+  return softmax(existing(scores.map((s) => (form === "scaled" ? p * s : form === "power" ? s ** p : Math.sign(s) * Math.abs(s) ** p))));
+}
+
+/** Σ_k weights_k vectors_k. */
+export const mixture = (weights, vectors) => vectors[0].map((_, d) => vectors.reduce((sum, v, k) => sum + weights[k] * v[d], 0));
+
+/** label_aware_attention of one user: interests (K, D), target (D); null where the package refuses. */
+export function labelAwareAttention(interests, target, p, mask = null, form = "scaled") {
+  const weights = labelAwareWeights(interests.map((v) => dot(v, target)), p, mask, form);
+  return weights && { weights, user: mixture(weights, interests) };
+}
+
+export function logSumExp(row) {
+  const most = Math.max(...row);
+  return most + Math.log(row.reduce((sum, x) => sum + Math.exp(x - most), 0));
+}
+
+/** candidate_scores of one user: interests (K, D), target (D), candidates (M, D) → (M). */
+export function candidateScores(interests, target, candidates, rule, p = 1, mask = null) {
+  if (rule === "target_picks" || rule === "label_aware") {
+    const { user } = labelAwareAttention(interests, target, rule === "target_picks" ? Infinity : p, mask);
+    return candidates.map((e) => dot(user, e));
+  }
+  const some = interests.filter((_, k) => !mask || mask[k]);
+  return candidates.map((e) => {
+    const row = some.map((v) => dot(v, e));
+    return rule === "max" ? Math.max(...row) : logSumExp(row) - Math.log(row.length);
+  });
+}
+
+/** The places of the scores, best first; of equal ones the lower first, as mi_lite.retrieval orders them. */
+export const ranking = (scores) => scores.map((_, i) => i).sort((i, j) => scores[j] - scores[i] || i - j);

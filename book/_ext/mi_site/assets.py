@@ -15,9 +15,14 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from .listings import colours, simplify_all
+from .math import render, table_of
 
 # Runs before the first paint, so that a chosen theme does not flash. The only inline script of the site.
-THEME_SCRIPT = 'try{document.body.dataset.theme=localStorage.getItem("theme")||"auto"}catch{}'
+# On a first visit the page appears in a font that the machine has; book.js brings the book's own right after that.
+THEME_SCRIPT = (
+    'try{document.body.dataset.theme=localStorage.getItem("theme")||"auto";'
+    'if(!localStorage.getItem("fonts"))document.getElementById("mi-fonts").media="print"}catch{}'
+)
 
 DARK = 'body[data-theme="dark"]'
 SYSTEM_DARK = 'body:not([data-theme="light"])'
@@ -75,20 +80,89 @@ def stylesheet(root: Path, light: str, dark: str, with_math: bool, static: str) 
     return re.sub(r"url\((?!data:)([^)]+)\)", lambda m: f"url({static}{m.group(1)})", css)
 
 
+Rule = tuple[str, str | list["Rule"]]
+
+
+def rules(css: str) -> list[Rule]:
+    """The rules of a shrunken stylesheet: selector and declarations, or a condition and the rules inside it."""
+    found: list[Rule] = []
+    start = 0
+    while (brace := css.find("{", start)) >= 0:
+        end, depth = brace + 1, 1
+        while depth:
+            depth += {"{": 1, "}": -1}.get(css[end], 0)
+            end += 1
+        head, inside = css[start:brace], css[brace + 1 : end - 1]
+        found.append((head, rules(inside) if head.startswith("@media") else inside))
+        start = end
+    return found
+
+
+@lru_cache(maxsize=8)
+def parsed(css: str) -> list[Rule]:
+    return rules(css)
+
+
+def needed(found: list[Rule], classes: set[str]) -> str:
+    """The rules whose every class is among those given. What stands in :is(), :not() or :has() is not looked at."""
+    kept = []
+    for head, inside in found:
+        if isinstance(inside, list):
+            body = needed(inside, classes)
+        else:
+            body = inside
+            if not head.startswith("@"):
+                parts = [
+                    part
+                    for part in re.split(r",(?![^(]*\))", head)
+                    if set(re.findall(r"\.([A-Za-z_][\w-]*)", re.sub(r"\([^)]*\)", "", part))) <= classes
+                ]
+                head, body = ",".join(parts), inside if parts else ""
+        if body:
+            kept.append(f"{head}{{{body}}}")
+    return "".join(kept)
+
+
+def classes_in(markup: str) -> set[str]:
+    return {name for value in re.findall(r'class="([^"]*)"', markup) for name in value.split()}
+
+
+@lru_cache(maxsize=1)
+def classes_of_every_page(root: Path) -> frozenset[str]:
+    """The classes that the page's frame has, or that a script of the site may add."""
+    folder = root / "book"
+    frame = (folder / "_templates" / "page.html").read_text(encoding="utf-8")
+    scripts = (folder / "_static" / "book.js", *(root / "mi_lite").rglob("*.js"))
+    script = "".join(path.read_text(encoding="utf-8") for path in scripts)
+    inside = re.sub(r"{%.*?%}", " ", frame, flags=re.S)
+    return frozenset(classes_in(inside) | set(re.findall(r"\bmi-[\w-]+", script)))
+
+
 def add_assets(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     with_math = doctree is not None and any(
         True for kind in (nodes.math, nodes.math_block) for _ in doctree.findall(kind)
     )
     # Extensions that come with the builder add scripts for live code; the policy forbids them, nothing here uses them.
     body = re.sub(r"<script\b.*?</script>\s*", "", context.get("body") or "", flags=re.S)
+    body = re.sub(r'(<figure class="mi-figure">)<style>[^<]*</style>', r"\1", body)  # for notebooks' dark themes
     body = simplify_all(body)
     for scrolls in ('<div class="table-wrapper', '<figure class="mi-figure'):
         body = body.replace(scrolls, scrolls.replace(" class", ' tabindex="0" class'))
     context["body"] = body
     static = context["pathto"]("_static/", resource=True)
     css = stylesheet(Path(app.srcdir), app.config.pygments_style, app.config.mi_dark_style, with_math, static)
-    # No font is preloaded: text shows at once in a fallback of the same width, a second sooner on a slow phone.
-    context.update(mi_css=css, mi_policy=policy(), mi_theme_script=THEME_SCRIPT)
+    if doctree is not None:
+        # An equation of another page may be shown in a preview, so its rules are needed too.
+        linked = {label for label in re.findall(r'href="[^"]*#(eq-[\w-]+)"', body) if label in table_of(app.env)}
+        shown = [
+            body,
+            context.get("mi_contents") or "",
+            *(render(table_of(app.env)[label][2], True) for label in linked),
+        ]
+        css = needed(parsed(css), set(classes_of_every_page(Path(app.srcdir))).union(*map(classes_in, shown)))
+    faces = "".join(re.findall(r"@font-face\{[^}]*url\([^}]*\}", css))
+    css = re.sub(r"@font-face\{[^}]*url\([^}]*\}", "", css)
+    context.update(mi_fonts=faces, mi_css=css, mi_policy=policy(), mi_theme_script=THEME_SCRIPT)
 
 
 def setup(app: Sphinx) -> None:

@@ -21,6 +21,9 @@ WORDS = {
 }
 
 
+MARGIN_LETTERS = 2.2  # letters of text beside one letter of a note, at equal height
+
+
 class mi_box(nodes.General, nodes.Element):
     """A box on the page; `kind` is its class, `label` what a screen reader says first."""
 
@@ -42,7 +45,28 @@ def decorate(app: Sphinx, doctree: nodes.document) -> None:
             continue
         word = lead.astext()
         lead["classes"].append("mi-label")
-        quote.replace_self(mi_box("", *quote.children, kind=WORDS[word], label=word.rstrip(".")))
+        box = mi_box("", *quote.children, kind=WORDS[word], label=word.rstrip("."))
+        quote.replace_self(box)
+        if WORDS[word] == "note":
+            put_beside(box)
+
+
+def put_beside(note: mi_box) -> None:
+    """A note stands in the margin of the paragraphs before it, as many as are about as high as the narrow note."""
+    section, end = note.parent, note.parent.index(note)
+    start, height = end, 0
+    while (
+        start > 0
+        and height < MARGIN_LETTERS * len(note.astext())
+        and isinstance(section[start - 1], (nodes.paragraph, nodes.bullet_list, nodes.enumerated_list))
+        and not isinstance(section[start - 2], nodes.title)
+    ):
+        start -= 1
+        height += len(section[start].astext())
+    if start < end and isinstance(section, nodes.section):
+        text = section[start:end]
+        del section[start : end + 1]
+        section.insert(start, nodes.container("", nodes.container("", *text), note, classes=["mi-beside"]))
 
 
 def number_titles(app: Sphinx, doctree: nodes.document) -> None:

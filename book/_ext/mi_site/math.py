@@ -46,7 +46,8 @@ def render(tex: str, display: bool) -> str:
     answer = json.loads(katex().eval(f"JSON.stringify(render({json.dumps(tex)}, {json.dumps(display)}))"))
     if "error" in answer:
         raise ValueError(answer["error"])
-    return answer["html"]
+    # MathML repeats the TeX source, which nobody on the page sees or hears.
+    return re.sub(r"<annotation.*?</annotation>", "", answer["html"], flags=re.S)
 
 
 def rendered(page: str, tex: str, display: bool) -> str:
@@ -95,8 +96,8 @@ def chapter_of(docname: str) -> str:
     return str(int(found.group(1))) if found else ""
 
 
-def table_of(env: BuildEnvironment) -> dict[str, tuple[str, str]]:
-    """Equation id → (page, number)."""
+def table_of(env: BuildEnvironment) -> dict[str, tuple[str, str, str]]:
+    """Equation id → (page, number, TeX)."""
     if not hasattr(env, "mi_equations"):
         env.mi_equations = {}
     return env.mi_equations
@@ -117,7 +118,7 @@ def number_equations(app: Sphinx, doctree: nodes.document) -> None:
         number = f"{chapter}.{count}" if chapter else f"{count}"
         if label in table:
             raise ExtensionError(f"{page}: the equation id {label!r} is used twice.")
-        table[label] = (page, number)
+        table[label] = (page, number, node.astext())
         node["mi_label"], node["mi_number"] = label, number
         anchor = node.parent[node.parent.index(node) - 1] if node.parent.index(node) else None
         if isinstance(anchor, nodes.target) and anchor.get("ids") == [nodes.make_id(f"equation-{label}")]:
@@ -153,14 +154,14 @@ def resolve_link(app: Sphinx, env: BuildEnvironment, node: addnodes.pending_xref
     page, label = node["refdoc"], node["reftarget"]
     if label not in table_of(env):
         raise ExtensionError(f"{page}: a link points to #{label}, but no equation has that id.")
-    home, number = table_of(env)[label]
+    home, number, _ = table_of(env)[label]
     text = content.astext()
     shown = f"({number})" if not text or NUMBER.match(text) else text
     return make_refnode(app.builder, page, home, label, nodes.inline("", shown, classes=["mi-eqref"]))
 
 
 def forget(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
-    for label in [k for k, (page, _) in table_of(env).items() if page == docname]:
+    for label in [k for k, (page, *_) in table_of(env).items() if page == docname]:
         del table_of(env)[label]
 
 

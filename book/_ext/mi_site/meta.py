@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from html import escape
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from docutils import nodes
 from markupsafe import Markup
 from sphinx.application import Sphinx
 
 from .boxes import mi_box
+from .cards import FOLDER, SIZE, name_of
 from .urls import short
 
 LONGEST = 158
@@ -53,7 +55,6 @@ def add_meta(app: Sphinx, pagename: str, templatename: str, context: dict[str, A
         f'<meta property="og:description" content="{escape(description)}">',
         f'<meta property="og:type" content="{"book" if front else "article"}">',
         f'<meta property="og:site_name" content="{escape(book)}">',
-        '<meta name="twitter:card" content="summary">',
     ]
     site = app.config.mi_site_url
     if site and doctree is not None:
@@ -61,25 +62,37 @@ def add_meta(app: Sphinx, pagename: str, templatename: str, context: dict[str, A
         tags += [
             f'<link rel="canonical" href="{escape(address)}">',
             f'<meta property="og:url" content="{escape(address)}">',
+            f'<meta property="og:image" content="{escape(site.rstrip("/"))}/{FOLDER}/{name_of(pagename)}">',
+            f'<meta property="og:image:width" content="{SIZE[0]}">',
+            f'<meta property="og:image:height" content="{SIZE[1]}">',
+            f'<meta property="og:image:alt" content="{escape(title)}">',
+            '<meta name="twitter:card" content="summary_large_image">',
         ]
+    else:
+        tags.append('<meta name="twitter:card" content="summary">')
     context["mi_meta"] = "\n".join(tags)
-    context["mi_links"] = links(app, pagename)
+    context["mi_links"] = links(app.config.mi_repository_url, pagename, title) if doctree is not None else []
 
 
-def links(app: Sphinx, pagename: str) -> list[tuple[str, str]]:
-    """Where else a chapter can be read and run; addresses outside this site only when the repository's is known."""
-    if not pagename.startswith("notebooks/"):
-        return []
-    source = f"{pagename}.ipynb"
-    found = [("Download the notebook", f"../_sources/{source}")]
-    repository = app.config.mi_repository_url.rstrip("/")
+def links(repository: str, pagename: str, title: str) -> list[tuple[str, str]]:
+    """Where else a page can be read, run and reported; addresses outside this site only when the repository's is known.
+
+    The download comes first on a chapter's page: the notebook lies beside it.
+    """
+    chapter = pagename.startswith("notebooks/")
+    found = [("Download the notebook", f"../_sources/{pagename}.ipynb")] if chapter else []
+    repository = repository.rstrip("/")
     if repository.startswith("https://github.com/"):
-        name = repository.removeprefix("https://github.com/")
-        found += [
-            ("Open in Colab", f"https://colab.research.google.com/github/{name}/blob/main/{source}"),
-            ("Open in Binder", f"https://mybinder.org/v2/gh/{name}/main?labpath={source}"),
-            ("Source", f"{repository}/blob/main/{source}"),
-        ]
+        name, source = repository.removeprefix("https://github.com/"), f"{pagename}.ipynb"
+        if chapter:
+            found += [
+                ("Open in Colab", f"https://colab.research.google.com/github/{name}/blob/main/{source}"),
+                ("Open in Binder", f"https://mybinder.org/v2/gh/{name}/main?labpath={quote(source, safe='')}"),
+                ("Source", f"{repository}/blob/main/{source}"),
+            ]
+        found.append(
+            ("Report an error", f"{repository}/issues/new?{urlencode({'title': f'Error on the page: {title}'})}")
+        )
     return found
 
 

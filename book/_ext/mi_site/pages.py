@@ -1,16 +1,19 @@
-"""Pages and files that no source stands for: 404.html, .nojekyll; and a static folder with what is asked for only."""
+"""Files that no source stands for: 404.html, .nojekyll, a sitemap; and a static folder with only what is asked for."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from sphinx.application import Sphinx
 
-KEPT = ("book.js", "favicon.svg", "fonts/", "katex/fonts/", "katex/LICENSE.txt", "images/")
+from .urls import short
+
+KEPT = ("book.js", "favicon.svg", "fonts/", "katex/fonts/", "katex/LICENSE.txt", "images/", "explore/")
 SEARCH = ("documentation_options.js", "doctools.js", "sphinx_highlight.js", "searchtools.js", "language_data.js")
 NOT_FOUND = (
     "<h1>No such page</h1><p>Nothing lives at this address. It may have moved when a chapter was renamed.</p>"
@@ -46,6 +49,13 @@ def tidy(app: Sphinx, exception: Exception | None) -> None:
         return
     out = Path(app.outdir)
     (out / ".nojekyll").touch()
+    if app.config.mi_site_url:
+        site = app.config.mi_site_url.rstrip("/")
+        names = ["" if page == app.config.root_doc else f"{short(page)}.html" for page in sorted(app.env.found_docs)]
+        places = "".join(f"<url><loc>{escape(f'{site}/{quote(name)}')}</loc></url>" for name in names)
+        head = '<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">'
+        (out / "sitemap.xml").write_text(f"{head}{places}</urlset>\n", encoding="utf-8")
+        (out / "robots.txt").write_text(f"User-agent: *\nAllow: /\nSitemap: {site}/sitemap.xml\n", encoding="utf-8")
     static = out / "_static"
     for path in sorted(static.rglob("*"), reverse=True):
         name = path.relative_to(static).as_posix()
