@@ -31,7 +31,7 @@ check: env ## in under two minutes: format, lint, types of mi_lite, unit tests
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy mi_lite
 	@$(PY) tools/notebooks.py --check
-	@$(PY) -m pytest -p no:randomly -q -m "not kernel and not browser" --ignore=tests/test_site.py --ignore=tests/test_browser.py tests
+	@$(PY) -m pytest -p no:randomly -q -m "not kernel and not browser and not site" --ignore=tests/test_site.py --ignore=tests/test_browser.py tests
 
 notebooks: env ## execute all notebooks (ONLY=02_squash: one), normalise and store them
 	@$(PY) tools/notebooks.py --execute $(ONLY)

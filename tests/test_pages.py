@@ -325,6 +325,7 @@ def test_the_api_page_says_what_mi_lite_exports() -> None:
         assert name in public(value.__module__), f"{name} is exported by mi_lite and not public in {value.__module__}"
 
 
+@pytest.mark.site
 @pytest.mark.parametrize("module", MODULES)
 def test_every_public_name_is_on_the_api_page(module: str) -> None:
     assert (SITE / "api.html").exists(), f"There is no API page in {SITE}. Run 'make book' first."
