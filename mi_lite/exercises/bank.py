@@ -78,7 +78,7 @@ def _same(values: list[float | None]) -> float | None:
     return sum(known) / len(known)
 
 
-def _sizes(case: Case, inputs: Mapping[str, str]) -> dict[str, int]:
+def sizes_of(case: Case, inputs: Mapping[str, str]) -> dict[str, int]:
     """The letters' sizes in a case."""
     found: dict[str, int] = {}
     for name, letters in inputs.items():
@@ -134,7 +134,7 @@ def _by_value(results: list[Any], wrong: list[Any], what: str) -> str | None:
 def _by_size(results: list[Any], what: str, inputs: Mapping[str, str]) -> str | None:
     """Too large or too small by the size of a dimension: a sum for a mean, or the other way."""
     factors = [_factor(a, b) for _, a, b in results]
-    sizes = [_sizes(case, inputs) for case, _, _ in results]
+    sizes = [sizes_of(case, inputs) for case, _, _ in results]
     for letter in sizes[0]:
         n = [float(size.get(letter, 0)) for size in sizes]
         if len(set(n)) < 2:

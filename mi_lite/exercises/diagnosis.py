@@ -5,7 +5,6 @@ An answer is judged by what it computes, never by how it is written.
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import inspect
 import signal
@@ -23,6 +22,7 @@ from mi_lite.exercises.forms import Case, Coding, Parsons
 from mi_lite.exercises.report import Report
 
 SECONDS = 5.0
+TOO_LONG = f"It ran for more than {SECONDS:.0f} seconds and was stopped: an endless loop?"
 
 
 class _Found(Exception):
@@ -96,7 +96,7 @@ def _run(exercise: Coding, answer: Any, case: Case, with_gradient: bool = False)
             torch.manual_seed(0)
             result = answer(**given)
     except _OutOfTime:
-        raise _Found(f"It ran for more than {SECONDS:.0f} seconds and was stopped: an endless loop?", went_in) from None
+        raise _Found(TOO_LONG, went_in) from None
     except (Exception, SystemExit) as error:  # whatever an answer does, the reader sees her own line, not ours
         say = f"It stopped with {type(error).__name__}: {str(error).rstrip('.')}."
         raise _Found(say, *_line_of(error, answer), went_in) from None
@@ -164,7 +164,7 @@ def _shape(value: Tensor, right: Tensor, name: str, letters: list[str], case: Ca
         return
     should = f"({', '.join(f'{a}={n}' for a, n in zip(letters, wanted, strict=True))})" if letters else "()"
     say = f"{name} should have shape {should}; yours has {got}"
-    sizes = {**bank._sizes(case, exercise.inputs), **dict(zip(letters, wanted, strict=True))}
+    sizes = {**bank.sizes_of(case, exercise.inputs), **dict(zip(letters, wanted, strict=True))}
     if sorted(got) == sorted(wanted):
         raise _Found(f"{say}: the same numbers in another order, so two dimensions are swapped.")
     missing = [a for a in letters if sizes[a] not in got]
@@ -239,8 +239,7 @@ def diagnose(exercise: Coding, answer: Any) -> Report:
         named = not isinstance(found, _Differs)
         return Report(exercise.name, "wrong", found.message, (*found.details, *notes), named=named)
     except _OutOfTime:
-        say = f"It ran for more than {SECONDS:.0f} seconds and was stopped: an endless loop?"
-        return Report(exercise.name, "wrong", say, named=True)
+        return Report(exercise.name, "wrong", TOO_LONG, named=True)
     return Report(exercise.name, "right", "Your function computes what the chapter's does, in every case tried.")
 
 
@@ -272,15 +271,15 @@ def _judge(exercise: Coding, answer: Any) -> None:
         for case, value, wanted in rows:
             say = _not_finite(value, wanted, names[i], letters[i])
             if say:
-                raise _Found((_mistakes(exercise, cases, compared) or [say])[0], _went_in(exercise, case))
+                raise _Found(_mistake(exercise, cases, compared) or say, _went_in(exercise, case))
     failed = [
         p.message for p in exercise.properties if not all(_holds(p, c, r) for c, r in zip(cases, raw, strict=True))
     ]
     wrong = [i for i, rows in enumerate(compared) if not all(bank.close(a, b) for _, a, b in rows)]
     if wrong:
-        named = _mistakes(exercise, cases, compared)
+        named = _mistake(exercise, cases, compared)
         if named:
-            raise _Found(named[0], *failed)
+            raise _Found(named, *failed)
         related = bank.relation(compared[wrong[0]], names[wrong[0]], " ".join(letters[wrong[0]]), exercise.inputs)
         where = _first_difference(compared[wrong[0]], names[wrong[0]], letters[wrong[0]], exercise)
         if related:
@@ -312,9 +311,8 @@ def _holds(p: Any, case: Case, result: Any) -> bool:
         return False
 
 
-def _mistakes(exercise: Coding, cases: list[Case], compared: list[list[tuple[Case, Tensor, Tensor]]]) -> list[str]:
-    """The messages of all the mistakes that give the answer's results on every case."""
-    found = []
+def _mistake(exercise: Coding, cases: list[Case], compared: list[list[tuple[Case, Tensor, Tensor]]]) -> str | None:
+    """The message of the first mistake that gives the answer's results on every case."""
     for mistake in exercise.mistakes:
         for i, case in enumerate(cases):
             with torch.random.fork_rng(devices=[]), contextlib.suppress(Exception):
@@ -326,8 +324,8 @@ def _mistakes(exercise: Coding, cases: list[Case], compared: list[list[tuple[Cas
                     continue
             break
         else:
-            found.append(mistake.message)
-    return found
+            return mistake.message
+    return None
 
 
 def _first_difference(rows: list[tuple[Case, Tensor, Tensor]], name: str, letters: list[str], exercise: Coding) -> str:
@@ -384,7 +382,7 @@ def order(exercise: Parsons, answer: Any) -> Report:
         return Report(exercise.name, "wrong", message, named=True)
 
     form = f"as one word such as {''.join(sorted(exercise.order))!r}"
-    if answer is None or answer is builtins.Ellipsis or answer in ("", []):
+    if answer is None or answer is ... or answer in ("", []):
         return Report(exercise.name, "open", f"Give the letters of the lines in order, {form}.")
     if not isinstance(answer, (str, list, tuple)) or not all(isinstance(letter, str) for letter in answer):
         return wrong(f"The answer should be the lines' letters {form}; it is {_short(answer)}.")

@@ -1,6 +1,6 @@
 // The routing bench: drag films, turn the switches, step through the iterations.
 
-import { arrow, axes, circle, clamp, color, fixed, line, mark, scale, svg, text, widget } from "./kit.js";
+import { arrow, axes, circle, clamp, color, fixed, interest, line, mark, scale, share, svg, text, widget } from "./kit.js";
 import { b2iRouting, farApartLogits, largest, meanCosine, norm, normals, purity } from "./mirror.js";
 
 const REACH = 1.3, MOST_FILMS = 12;
@@ -38,8 +38,6 @@ export function compute(state) {
 
 const plane = { x: scale([-REACH, REACH], [8, 312]), y: scale([-REACH, REACH], [312, 8]) };
 const round = (x, digits) => Number(x.toFixed(digits));
-const interest = (j) => color(j + 1);
-const share = (name, part) => `color-mix(in srgb, ${name} ${Math.round(100 * part)}%, transparent)`;
 
 function drawMap({ films, iterations }, { now, at, measures }) {
   const { x, y } = plane, centre = [x(0), y(0)], tips = now.interests.map(([a, b]) => [x(a), y(b)]);

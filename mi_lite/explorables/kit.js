@@ -9,6 +9,10 @@
 // ---- drawing: every function gives SVG text ----
 
 export const color = (name) => `var(--mi-${name})`;
+/** The colour of interest j (0, 1, …): the same in every figure. */
+export const interest = (j) => color(j + 1);
+/** A colour at a part of its strength. */
+export const share = (name, part) => `color-mix(in srgb, ${name} ${Math.round(100 * part)}%, transparent)`;
 export const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
 export const fixed = (x, digits = 2) => {
   const text = x.toFixed(digits);

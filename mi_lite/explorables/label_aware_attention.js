@@ -1,6 +1,6 @@
 // Label-aware attention: drag a target among a user's interests, turn p, see who speaks for the user.
 
-import { arrow, circle, clamp, color, fixed, line, mark, scale, svg, text, widget } from "./kit.js";
+import { arrow, circle, clamp, color, fixed, interest, line, mark, scale, svg, text, widget } from "./kit.js";
 import { STOPS, dot, labelAwareAttention, largest, mixture, powerAt, powerText } from "./mirror.js";
 
 const REACH = 1.3, MOST = 5;
@@ -20,7 +20,6 @@ export function compute({ interests, target, sharpness, form }) {
 
 const plane = { x: scale([-REACH, REACH], [8, 312]), y: scale([-REACH, REACH], [312, 8]) };
 const stops = scale([0, STOPS], [40, 304]);
-const interest = (k) => color(k + 1);
 
 /** Runs of stops at which the user is defined: whole p alone where a negative score meets the printed power. */
 function runs(walk) {

@@ -1,6 +1,6 @@
 // A real user's history: his films fall into interests as routing runs. Look at a film, take it out, step on.
 
-import { circle, clamp, color, escape, fixed, line, mark, scale, svg, text, widget } from "./kit.js";
+import { circle, clamp, color, escape, fixed, interest, line, mark, scale, share, svg, text, widget } from "./kit.js";
 import { b2iRouting, dot, farApartLogits, largest, norm } from "./mirror.js";
 
 // ---- numbers ----
@@ -114,8 +114,6 @@ function wrap(titles, lines, room, size) {
   return rows;
 }
 
-const interest = (j) => color(j + 1);
-const share = (name, part) => `color-mix(in srgb, ${name} ${Math.round(100 * part)}%, transparent)`;
 const count = (n) => `${n} ${n === 1 ? "film" : "films"}`;
 const round = (x) => Number(x.toFixed(1));
 const percent = (x) => (x === null ? "–" : `${Math.round(100 * x)} %`);

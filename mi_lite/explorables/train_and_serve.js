@@ -1,6 +1,6 @@
 // Train and serve: the same interests trained by four rules, and the list that each of them serves.
 
-import { arrow, circle, clamp, color, fixed, line, mark, scale, svg, text, widget } from "./kit.js";
+import { arrow, circle, clamp, color, fixed, interest, line, mark, scale, svg, text, widget } from "./kit.js";
 import { STOPS, candidateScores, dot, labelAwareWeights, largest, logSumExp, mixture, norm, normals, powerAt, powerText, ranking, softmax } from "./mirror.js";
 
 const RULES = { target_picks: "the target picks", label_aware: "label-aware", max: "max", logsumexp: "smooth (log-sum-exp)" };
@@ -116,7 +116,6 @@ export function compute({ interests, target, rule, sharpness, steps, seed }) {
 // ---- pictures ----
 
 const plane = { x: scale([-REACH, REACH], [6, 314]), y: scale([-REACH, REACH], [314, 6]) };
-const interest = (k) => color(k + 1);
 const percent = (x) => `${Math.round(100 * x)} %`;
 const place = ([a, b]) => [plane.x(a), plane.y(b)];
 
